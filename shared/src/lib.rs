@@ -1,0 +1,26 @@
+//! What seller, buyer and relay agree on. Pure arithmetic: bytes, times and random seeds come in as arguments,
+//! values come out; no file, socket, clock, environment, terminal or task. `SPEC.md` beside this crate is its law,
+//! and rules are cited as `[S4.2]`.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`limits`] | every bound on bytes from outside |
+//! | [`ids`] | the small values everything is named by |
+//! | [`fault`] | numbered reasons for refusing |
+//! | [`codec`] | deterministic CBOR and length-framed messages |
+//! | [`keys`] | code, key schedule, sealing, hybrid key |
+//! | [`archive`] | items, frames, blocks, manifest: each a step and its inverse (only with `endpoint`) |
+//! | [`proof`] | signed statements |
+//! | [`protocol`] | messages, and the state machines of seller, buyer and relay |
+//! | [`tls`] | the TLS settings both ends share |
+
+#[cfg(feature = "endpoint")]
+pub mod archive;
+pub mod codec;
+pub mod fault;
+pub mod ids;
+pub mod keys;
+pub mod limits;
+pub mod proof;
+pub mod protocol;
+pub mod tls;

@@ -1,0 +1,53 @@
+//! Every bound on bytes from outside, compared before anything is allocated, looped over or recursed into.
+//!
+//! # Source
+//! SPEC [S3.1]. Sizes in bytes unless the name says otherwise.
+
+/// One control message, type byte and CBOR.
+pub const MESSAGE_BYTES_MAX: usize = 64 * 1024;
+/// The two messages that carry a sealed offer.
+pub const OFFER_MESSAGE_BYTES_MAX: usize = 512 * 1024;
+/// A sealed offer.
+pub const SEALED_OFFER_BYTES_MAX: usize = 256 * 1024;
+/// A signed text.
+pub const STATEMENT_BYTES_MAX: usize = 4 * 1024;
+/// An armoured SSHSIG signature.
+pub const SIGNATURE_BYTES_MAX: usize = 4 * 1024;
+/// A path inside an archive.
+pub const PATH_BYTES_MAX: usize = 4096;
+/// Components of a path.
+pub const PATH_COMPONENTS_MAX: usize = 64;
+/// One component of a path.
+pub const COMPONENT_BYTES_MAX: usize = 255;
+/// The target of a link.
+pub const TARGET_BYTES_MAX: usize = 4096;
+/// The bytes of one Data item, and the piece of a file that is hashed as one subtree.
+pub const PIECE_BYTES: usize = 1024 * 1024;
+/// What a frame holds before compression.
+pub const FRAME_RAW_BYTES_MAX: usize = PIECE_BYTES + 64 * 1024;
+/// One page of the catalogue, CBOR.
+pub const PAGE_BYTES_MAX: usize = 256 * 1024;
+/// The record in the tail block.
+pub const TAIL_BYTES_MAX: usize = 48 * 1024;
+/// A sealed block of a large transfer, and what it carries.
+pub const BLOCK_BYTES_LARGE: u32 = 1_048_576;
+/// A sealed block of a small transfer.
+pub const BLOCK_BYTES_SMALL: u32 = 65_536;
+/// Below this scanned total a transfer uses small blocks.
+pub const SMALL_TRANSFER_BYTES: u64 = 8 * 1024 * 1024;
+/// Blocks in one transfer.
+pub const BLOCKS_MAX: u64 = 1 << 32;
+/// A label or an organisation's name, in characters.
+pub const LABEL_CHARS_MAX: usize = 120;
+/// The biggest entries named in an offer.
+pub const BIGGEST_MAX: usize = 8;
+/// A receipt sealed to the seller.
+pub const SEALED_RECEIPT_BYTES_MAX: usize = 16 * 1024;
+/// Times a file that changes while it is read is read.
+pub const READ_ATTEMPTS_MAX: u32 = 3;
+/// Bidirectional streams a client may hold open on one connection.
+pub const STREAMS_MAX: u32 = 16;
+/// Link keys whose refused claims are remembered for one transfer.
+pub const REFUSED_CLAIMS_MAX: usize = 64;
+/// Events sent in one snapshot.
+pub const EVENTS_MAX: usize = 256;
