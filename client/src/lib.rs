@@ -1,1 +1,29 @@
-//! The client.
+//! The two ends of a transfer: the seller's [`push`] and the buyer's [`pull`], as a library. The program `handover` is
+//! [`cli`] on top of it, and `cli` alone prints.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`push`] | the path of the data from the seller's files to the relay |
+//! | [`pull`] | the path of the data from the relay to the buyer's files |
+//! | [`watch`] | what the relay tells either side about a transfer; receipts coming in |
+//! | [`receipts`] | receipts kept, checked, exported |
+//! | [`link`] | connections to a relay; the only place with sockets |
+//! | [`home`] | this machine's keys, relays and transfers; the only place with the client's own files |
+//! | [`embedded`] | the one seam to the relay's library, for a push without a relay |
+//! | [`event`] | what a run tells while it works |
+//! | [`error`] | why a run ended |
+//! | [`stop`] | the request to stop, seen by every part of a run |
+
+pub mod cli;
+pub mod embedded;
+pub mod error;
+pub mod event;
+pub mod home;
+pub mod link;
+pub mod private;
+pub mod pull;
+pub mod push;
+pub mod receipts;
+pub mod stop;
+pub mod watch;
+pub mod words;

@@ -1,0 +1,492 @@
+//! The transfers of this machine: one numbered folder each.
+//!
+//! | file | what | who writes it |
+//! |---|---|---|
+//! | `facts.json` | [`Facts`]: what a person may ask about | both |
+//! | `secrets` | [`Secrets`], CBOR; values are dropped as soon as they are of no more use | both |
+//! | `lock` | held by the run that works on it | both |
+//! | `plan`, `records`, `marks-*` | the seller's journal | `push` |
+//! | `offer.*`, `seal.*`, `claim.*`, `receipt.*` | statements and their signatures | both |
+//!
+//! The buyer's partial data is not here but inside the destination, in `.handover/`.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use handover_shared::codec;
+use handover_shared::ids::{LinkKey, Millis, TransferId};
+use handover_shared::keys::code::RelayAddress;
+use serde::{Deserialize, Serialize};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::{Home, make_private_folder, private_options, read_private, write_private};
+use crate::error::Error;
+
+const FACTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
+const SECRETS_BYTES_MAX: u64 = 4096;
+
+/// Which side of a transfer this machine is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It pushed.
+    Seller,
+    /// It pulls.
+    Buyer,
+}
+
+/// How far a transfer is, as this machine knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Seller: being prepared; the relay has not accepted it yet.
+    Preparing,
+    /// Seller: accepted, not everything is durable.
+    Sending,
+    /// Seller: everything is durable; the receipt is awaited.
+    Waiting,
+    /// Seller: the receipt is here and checked.
+    Collected,
+    /// Buyer: keys are made and the claim may have been sent.
+    Claiming,
+    /// Buyer: the code is spent for this machine; data is coming in.
+    Receiving,
+    /// Buyer: everything is placed and the receipt signed; the relay has not taken it yet.
+    Received,
+    /// Buyer: the relay has the receipt.
+    Delivered,
+    /// The seller revoked it.
+    Revoked,
+    /// Its time was over.
+    Expired,
+    /// It cannot go on; the text of `failure` says why.
+    Failed,
+}
+
+impl State {
+    /// Whether a later run could still do something for it.
+    pub fn is_open(self) -> bool {
+        !matches!(self, State::Collected | State::Delivered | State::Revoked | State::Expired | State::Failed)
+    }
+}
+
+/// A path kept exactly, readable where it is UTF-8.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum KeptPath {
+    /// UTF-8.
+    Text(String),
+    /// Anything else, as hex.
+    Bytes {
+        /// Lower-case hex of the path's bytes.
+        hex: String,
+    },
+}
+
+impl KeptPath {
+    /// Keeps a path.
+    pub fn of(path: &Path) -> Self {
+        match path.to_str() {
+            Some(text) => Self::Text(text.into()),
+            None => Self::Bytes { hex: handover_shared::ids::hex(path.as_os_str().as_encoded_bytes()) },
+        }
+    }
+
+    /// The path again; `None` if the kept form is damaged.
+    pub fn to_path(&self) -> Option<PathBuf> {
+        match self {
+            Self::Text(text) => Some(PathBuf::from(text)),
+            #[cfg(unix)]
+            Self::Bytes { hex } => handover_shared::ids::unhex(hex)
+                .map(|bytes| PathBuf::from(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(bytes))),
+            #[cfg(not(unix))]
+            Self::Bytes { .. } => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for KeptPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// What a person may ask about a transfer. Holds names, so it stays on this machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// Layout of this file.
+    pub version: u32,
+    /// The number of the transfer on this machine.
+    pub id: u64,
+    /// Which side this machine is.
+    pub role: Role,
+    /// The transfer's public name, hex.
+    pub transfer: String,
+    /// How far it is.
+    pub state: State,
+    /// When it began, milliseconds since 1970.
+    pub created_ms: u64,
+    /// When it ends at the relay, milliseconds since 1970; 0 while unknown.
+    pub expires_ms: u64,
+    /// Where the relay is, as typed.
+    pub relay: String,
+    /// Whom we expect there, hex.
+    pub relay_key: String,
+    /// Whether the relay runs inside the push.
+    pub embedded: bool,
+    /// What the transfer is called.
+    pub label: String,
+    /// Files, as scanned by the seller.
+    pub files: u64,
+    /// Folders, as scanned by the seller.
+    pub folders: u64,
+    /// Links, as scanned by the seller.
+    pub links: u64,
+    /// Bytes, as scanned by the seller; `None` for standard input.
+    pub bytes: Option<u64>,
+    /// Entries that were listed but not handed over as they are.
+    pub exceptions: u64,
+    /// The seller: what was asked for, so that the same words continue it.
+    pub sources: Vec<KeptPath>,
+    /// The seller: a hash of the options that shape the archive.
+    pub options: String,
+    /// The buyer: where the sent names appear.
+    pub destination: Option<KeptPath>,
+    /// The other side's own name for itself, once known.
+    pub peer_name: Option<String>,
+    /// The other side's organisation.
+    pub peer_organisation: Option<String>,
+    /// `SHA256:…` of the other side's identity, once verified.
+    pub peer_fingerprint: Option<String>,
+    /// When the code was spent, by the relay's clock.
+    pub claimed_ms: Option<u64>,
+    /// How often somebody else came with the code after that.
+    pub refused_claims: u64,
+    /// When the receipt was signed, by the buyer's clock.
+    pub receipted_ms: Option<u64>,
+    /// When the relay deleted the blocks, as it says.
+    pub deleted_ms: Option<u64>,
+    /// Why it cannot go on: a key of `words/`.
+    pub failure: Option<String>,
+}
+
+impl Facts {
+    /// The transfer's public name.
+    ///
+    /// # Errors
+    /// [`Error::State`] if the file is damaged.
+    pub fn transfer_id(&self) -> Result<TransferId, Error> {
+        TransferId::from_hex(&self.transfer).ok_or_else(|| damaged("facts.json"))
+    }
+
+    /// Where the relay is.
+    ///
+    /// # Errors
+    /// [`Error::State`] if the file is damaged.
+    pub fn relay_address(&self) -> Result<RelayAddress, Error> {
+        self.relay.parse().map_err(|_error| damaged("facts.json"))
+    }
+
+    /// Whom we expect there.
+    ///
+    /// # Errors
+    /// [`Error::State`] if the file is damaged.
+    pub fn relay_key(&self) -> Result<LinkKey, Error> {
+        LinkKey::from_hex(&self.relay_key).ok_or_else(|| damaged("facts.json"))
+    }
+}
+
+fn damaged(file: &str) -> Error {
+    Error::State { what: "a transfer's file is damaged", path: PathBuf::from(file), source: None }
+}
+
+/// The secrets of a transfer. Each is dropped, and the file rewritten, when it is of no more use.
+#[derive(Zeroize, ZeroizeOnDrop, minicbor::Encode, minicbor::Decode, Default)]
+#[cbor(array)]
+pub struct Secrets {
+    /// The code; until the claim is known (seller), until the share is here (buyer).
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub code: Option<[u8; 20]>,
+    /// The content key; until the receipt is checked (seller) or delivered (buyer).
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub content_key: Option<[u8; 32]>,
+    /// The relay share; until the relay has accepted the transfer (seller only).
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub share: Option<[u8; 32]>,
+    /// The seed of the link key of this transfer (buyer only).
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub link_seed: Option<[u8; 32]>,
+    /// The seed of the hybrid key (buyer only); until the share is here.
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub hybrid_seed: Option<[u8; 32]>,
+}
+
+/// A transfer's folder, not locked: for looking.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+    id: u64,
+}
+
+impl Folder {
+    /// Its number.
+    pub fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// A file of the transfer.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// What a person may ask.
+    ///
+    /// # Errors
+    /// [`Error::Disk`], [`Error::State`] when the file is missing or damaged.
+    pub fn facts(&self) -> Result<Facts, Error> {
+        let path = self.file("facts.json");
+        let bytes = read_private(&path, FACTS_BYTES_MAX)?.ok_or_else(|| Error::State {
+            what: "a transfer has no facts",
+            path: path.clone(),
+            source: None,
+        })?;
+        serde_json::from_slice(&bytes).map_err(|error| Error::State {
+            what: "a transfer's facts are damaged",
+            path,
+            source: Some(error.into()),
+        })
+    }
+
+    /// Its secrets.
+    ///
+    /// # Errors
+    /// As [`Folder::facts`].
+    pub fn secrets(&self) -> Result<Secrets, Error> {
+        let path = self.file("secrets");
+        match read_private(&path, SECRETS_BYTES_MAX)?.map(Zeroizing::new) {
+            None => Ok(Secrets::default()),
+            Some(bytes) => codec::decode(&bytes).map_err(|fault| Error::State {
+                what: "a transfer's secrets are damaged",
+                path,
+                source: Some(fault.into()),
+            }),
+        }
+    }
+
+    /// Takes the lock: from here on only this run works on the transfer.
+    ///
+    /// # Errors
+    /// [`Error::Held`] if another run has it.
+    pub fn hold(&self) -> Result<Held, Error> {
+        let path = self.file("lock");
+        let lock = private_options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|source| Error::disk("opening the lock", &path, source))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Held { folder: self.clone(), _lock: lock }),
+            Err(fs::TryLockError::WouldBlock) => Err(Error::Held { id: self.id }),
+            Err(fs::TryLockError::Error(source)) => Err(Error::disk("taking the lock", &path, source)),
+        }
+    }
+}
+
+/// A transfer's folder, locked: for working.
+#[derive(Debug)]
+pub struct Held {
+    folder: Folder,
+    _lock: File,
+}
+
+impl std::ops::Deref for Held {
+    type Target = Folder;
+
+    fn deref(&self) -> &Folder {
+        &self.folder
+    }
+}
+
+impl Held {
+    /// Replaces the facts.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn store_facts(&self, facts: &Facts) -> Result<(), Error> {
+        let text = serde_json::to_vec_pretty(facts).map_err(|error| Error::Internal(error.to_string()))?;
+        write_private(&self.file("facts.json"), &text)
+    }
+
+    /// Replaces the secrets; the old file's bytes are overwritten first, as far as the file system honours it.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn store_secrets(&self, secrets: &Secrets) -> Result<(), Error> {
+        let path = self.file("secrets");
+        let bytes = Zeroizing::new(codec::encode(secrets));
+        // The old inode is opened before the rename takes its name away, and overwritten after the new one is safe.
+        let old = private_options().write(true).open(&path).ok();
+        write_private(&path, &bytes)?;
+        if let Some(mut old) = old {
+            let wiped = old.metadata().and_then(|meta| {
+                std::io::Write::write_all(&mut old, &vec![0u8; meta.len() as usize])?;
+                old.sync_all()
+            });
+            wiped.map_err(|source| Error::disk("wiping the old secrets", &path, source))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the folder of a transfer that came to nothing.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn discard(self) -> Result<(), Error> {
+        self.store_secrets(&Secrets::default())?;
+        let path = &self.folder.path;
+        fs::remove_dir_all(path).map_err(|source| Error::disk("removing", path, source))
+    }
+}
+
+impl Home {
+    /// All transfers, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn transfers(&self) -> Result<Vec<Folder>, Error> {
+        let root = self.state_folder().join("transfers");
+        let reading = |source| Error::disk("reading", &root, source);
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&root).map_err(reading)? {
+            let entry = entry.map_err(reading)?;
+            let id = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
+            // A folder without facts is one whose first run died before it meant anything.
+            if let Some(id) = id
+                && entry.path().join("facts.json").exists()
+            {
+                found.push(Folder { path: entry.path(), id });
+            }
+        }
+        found.sort_by_key(Folder::id);
+        Ok(found)
+    }
+
+    /// One transfer by its number.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchTransfer`], [`Error::Disk`].
+    pub fn transfer(&self, id: u64) -> Result<Folder, Error> {
+        let found = self.transfers()?.into_iter().find(|folder| folder.id == id);
+        found.ok_or_else(|| Error::NoSuchTransfer { asked: id.to_string() })
+    }
+
+    /// Makes the folder of a new transfer, with the next free number, and takes its lock.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn new_transfer(&self) -> Result<Held, Error> {
+        let root = self.state_folder().join("transfers");
+        make_private_folder(&root)?;
+        let mut id = 1 + fs::read_dir(&root)
+            .map_err(|source| Error::disk("reading", &root, source))?
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok())
+            .max()
+            .unwrap_or(0);
+        loop {
+            let path = root.join(id.to_string());
+            let mut builder = fs::DirBuilder::new();
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            match builder.create(&path) {
+                Ok(()) => return Folder { path, id }.hold(),
+                // Another run was quicker.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => id += 1,
+                Err(source) => return Err(Error::disk("making a folder", &path, source)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(id: u64) -> Facts {
+        Facts {
+            version: 1,
+            id,
+            role: Role::Seller,
+            transfer: TransferId([9; 16]).to_hex(),
+            state: State::Preparing,
+            created_ms: 1,
+            expires_ms: 2,
+            relay: "relay.example".into(),
+            relay_key: LinkKey([1; 32]).to_hex(),
+            embedded: false,
+            label: "客户".into(),
+            files: 1,
+            folders: 2,
+            links: 0,
+            bytes: None,
+            exceptions: 0,
+            sources: vec![KeptPath::of(Path::new("客户"))],
+            options: String::new(),
+            destination: None,
+            peer_name: None,
+            peer_organisation: None,
+            peer_fingerprint: None,
+            claimed_ms: None,
+            refused_claims: 0,
+            receipted_ms: None,
+            deleted_ms: None,
+            failure: None,
+        }
+    }
+
+    #[test]
+    fn a_transfer_is_kept_and_held_by_one_run() {
+        let scratch = tempfile::tempdir().unwrap();
+        let home = Home::open(Some(scratch.path())).unwrap();
+        let held = home.new_transfer().unwrap();
+        assert!(home.transfers().unwrap().is_empty(), "no facts yet");
+        held.store_facts(&facts(held.id())).unwrap();
+        assert!(matches!(home.transfer(1).unwrap().hold(), Err(Error::Held { id: 1 })));
+        drop(held);
+        let held = home.transfer(1).unwrap().hold().unwrap();
+        assert_eq!(held.facts().unwrap().label, "客户");
+        assert_eq!(home.new_transfer().unwrap().id(), 2);
+        assert!(matches!(home.transfer(7), Err(Error::NoSuchTransfer { .. })));
+    }
+
+    #[test]
+    fn secrets_are_kept_and_dropped() {
+        let scratch = tempfile::tempdir().unwrap();
+        let home = Home::open(Some(scratch.path())).unwrap();
+        let held = home.new_transfer().unwrap();
+        assert!(held.secrets().unwrap().code.is_none());
+        let mut secrets = Secrets { code: Some([7; 20]), content_key: Some([8; 32]), ..Secrets::default() };
+        held.store_secrets(&secrets).unwrap();
+        assert_eq!(held.secrets().unwrap().code, Some([7; 20]));
+        secrets.code = None;
+        held.store_secrets(&secrets).unwrap();
+        assert_eq!(held.secrets().unwrap().code, None);
+        assert_eq!(held.secrets().unwrap().content_key, Some([8; 32]));
+        let path = held.file("secrets");
+        held.store_facts(&facts(1)).unwrap();
+        held.discard().unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn paths_are_kept_exactly() {
+        use std::os::unix::ffi::OsStrExt;
+        for bytes in [&b"plain/path"[..], "客户".as_bytes(), b"caf\xe9"] {
+            let path = Path::new(std::ffi::OsStr::from_bytes(bytes));
+            let text = serde_json::to_string(&KeptPath::of(path)).unwrap();
+            let kept: KeptPath = serde_json::from_str(&text).unwrap();
+            assert_eq!(kept.to_path().unwrap(), path);
+        }
+    }
+}
