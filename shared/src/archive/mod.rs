@@ -44,3 +44,6 @@ pub mod writer;
 
 pub use fault::ArchiveFault;
 pub use sequence::{OpenFile, Voided};
+
+#[cfg(test)]
+mod tests;

@@ -80,6 +80,11 @@ impl ReaderState {
     pub fn open(&self) -> Option<&OpenFile> {
         self.sequence.open()
     }
+
+    #[cfg(test)]
+    pub(super) fn sequence_root(&self, manifest_key: &[u8; 32]) -> Root {
+        self.sequence.root_hash(manifest_key)
+    }
 }
 
 /// The archive came whole: its numbers, its root and its catalogue are those of what was read.
