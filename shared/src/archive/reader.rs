@@ -171,14 +171,12 @@ impl Reader {
         }
         match item {
             ItemRef::Entry(entry) => {
-                let file = entry.clone();
-                match sequence.begin(key, entry)? {
-                    None => {
-                        self.state.began = Some(place);
-                        Ok(Event::FileBegin(file))
-                    }
-                    Some(done) => Ok(self.finished(done, place)),
+                if let Some(done) = sequence.begin(key, entry)? {
+                    return Ok(self.finished(done, place));
                 }
+                self.state.began = Some(place);
+                let open = sequence.open().ok_or(ArchiveFault::State)?;
+                Ok(Event::FileBegin(open.entry().clone()))
             }
             ItemRef::Data(bytes) => Ok(Event::Data { offset: sequence.piece(bytes)?, bytes }),
             ItemRef::End(end) => {

@@ -187,6 +187,9 @@ impl Seller {
             if calls % self.flush_every == 0 {
                 let frame = run.writer.flush();
                 self.take(&mut run, frame);
+                // A slow producer: what there is goes out as a short block, and the section goes on.
+                let cut = run.cutter.flush().unwrap();
+                self.keep(&mut run, cut.into_iter().collect());
             }
             if matches!(until, Until::Blocks(blocks) if self.payloads.len() >= blocks) {
                 return None;
