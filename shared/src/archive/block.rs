@@ -13,7 +13,7 @@
 //! | 8 + used | … | zeros up to [`BlockSize::payload_bytes`] |
 //!
 //! # Source
-//! SPEC [S8].
+//! SPEC [S8.1] to [S8.5].
 
 use super::catalogue::Tail;
 use super::fault::ArchiveFault;

@@ -10,7 +10,7 @@
 //! | 12 | … | stored bytes |
 //!
 //! # Source
-//! SPEC [S7].
+//! SPEC [S7.1] to [S7.3].
 
 use zstd::bulk::{Compressor, Decompressor};
 

@@ -1,7 +1,7 @@
 //! The reader: items in, what is to be placed out, every rule enforced.
 //!
 //! # Source
-//! SPEC [S6] [S9].
+//! SPEC [S6.1] to [S6.8], [S9.1] to [S9.5].
 
 use zeroize::Zeroizing;
 

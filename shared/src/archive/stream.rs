@@ -42,7 +42,7 @@ const SPARE_MAX: usize = 4;
 impl Cutter {
     /// Begins a section: the first payload is block `at` and fresh.
     pub fn start(size: BlockSize, at: BlockIndex) -> Self {
-        // [S8.4]
+        // [S8.4] [S8.6] What is durable stays; a new run goes on behind it.
         Self { size, next: at, start: Start::Fresh, payload: Vec::new(), frames_ended: 0, spare: Vec::new() }
     }
 

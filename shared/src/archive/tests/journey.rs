@@ -87,7 +87,7 @@ fn a_name_too_long_can_be_listed() {
     assert!(matches!(events.as_slice(), [Ok(Event::Exception(_))]));
 }
 
-#[test] // [S8.4] [S14.4]
+#[test] // [S8.4] [S8.6] [S14.4]
 fn a_crash_after_every_block_changes_nothing() {
     let plan = vec![
         folder("a"),
@@ -157,7 +157,7 @@ fn plans() -> impl Strategy<Value = Vec<Planned>> {
 proptest! {
     #![proptest_config(config(24))]
 
-    #[test] // [S6] [S7] [S8] [S9]
+    #[test] // [S6.2] [S6.7] [S7.2] [S8.4] [S9.1]
     fn any_tree_arrives_whatever_crashes(
         plan in plans(),
         is_packed in any::<bool>(),

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod journey;
+mod order;
 mod refusals;
 mod speed;
 
@@ -197,8 +198,8 @@ impl Seller {
         }
         let (root, counts) = (run.writer.root(), run.writer.state().counts());
         assert_eq!(self.list.len() as u64, run.writer.state().finished());
-        for line in self.list[run.writer.state().listed() as usize..].to_vec() {
-            let frame = run.writer.list(&line).unwrap();
+        for number in run.writer.state().listed() as usize..self.list.len() {
+            let frame = run.writer.list(&self.list[number]).unwrap();
             self.take(&mut run, frame);
         }
         let writer = std::mem::replace(&mut run.writer, Writer::new(&MANIFEST_KEY));
