@@ -100,7 +100,7 @@ fn what_is_wrong_is_told() {
         ("handover pull".into(), CodeError::Empty),
         ("handover:".into(), CodeError::Empty),
         ("@relay.example".into(), CodeError::Empty),
-        ("hello there, you".into(), CodeError::NotACode),
+        ("see relay.example for more".into(), CodeError::NotACode),
         ("你好你好".into(), CodeError::WrongLength { seen: 4, wanted: 15 }),
         ("👋👋".into(), CodeError::NotACode),
         ("x".repeat(5000), CodeError::NotACode),
