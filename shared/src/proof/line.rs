@@ -1,4 +1,16 @@
-//! The strict text form of statements: one value, one text.
+//! The strict text form of statements: one value, one text, which is JSON of one fixed shape.
+//!
+//! # Shape
+//! ```text
+//! {
+//!   "statement": "handover-receipt/v1",
+//!   "transfer": "…",
+//!   …
+//!   "verified": "all"
+//! }
+//! ```
+//! Every value is a string of characters that JSON does not escape, so any JSON reader understands a statement, and
+//! two texts are equal exactly when the statements are.
 //!
 //! # Source
 //! SPEC [S10.1] [S10.2].
@@ -29,10 +41,10 @@ pub enum LineProblem {
     /// A byte that is neither printable ASCII nor a line feed.
     #[error("not printable ASCII")]
     Byte,
-    /// The last line has no line feed.
-    #[error("no line feed at the end")]
+    /// The text does not end as a statement ends.
+    #[error("not closed")]
     Unfinished,
-    /// Not the first line of this kind of statement.
+    /// Not the opening of this kind of statement.
     #[error("wrong kind of statement")]
     Header,
     /// Not the key that stands here.
@@ -56,26 +68,37 @@ pub(super) trait Field: Sized {
     fn read(text: &str) -> Option<Self>;
 }
 
+/// Between two lines. No value holds it, since no value holds a comma.
+const SEPARATOR: &str = ",\n";
+/// After the last value.
+const CLOSING: &str = "\n}\n";
+
+/// Everything before the first value of its own.
+fn opening(kind: Kind) -> String {
+    format!("{{\n  \"statement\": \"{}\"", kind.header())
+}
+
 /// Writes a statement.
 pub(super) struct Writer(String);
 
 impl Writer {
     pub(super) fn begin(kind: Kind) -> Self {
-        Self(format!("{}\n", kind.header()))
+        Self(opening(kind))
     }
 
     pub(super) fn line(&mut self, key: &str, value: &impl Field) {
-        self.0.extend([key, ": ", &value.write(), "\n"]);
+        self.0.extend([SEPARATOR, "  \"", key, "\": \"", &value.write(), "\""]);
     }
 
-    pub(super) fn finish(self) -> String {
+    pub(super) fn finish(mut self) -> String {
+        self.0.push_str(CLOSING);
         self.0
     }
 }
 
 /// Reads a statement.
 pub(super) struct Reader<'a> {
-    lines: std::str::Split<'a, char>,
+    lines: std::str::Split<'a, &'static str>,
     line: usize,
 }
 
@@ -90,14 +113,14 @@ impl<'a> Reader<'a> {
         if let Some(place) = text.bytes().position(|byte| !matches!(byte, 0x20..=0x7e | b'\n')) {
             return at(lines_until(place), LineProblem::Byte);
         }
-        let Some(whole) = text.strip_suffix('\n') else {
+        let Some(whole) = text.strip_suffix(CLOSING) else {
             return at(lines_until(text.len()), LineProblem::Unfinished);
         };
-        let mut lines = whole.split('\n');
-        if lines.next() != Some(kind.header()) {
-            return at(1, LineProblem::Header);
+        let mut lines = whole.split(SEPARATOR);
+        if lines.next() != Some(opening(kind).as_str()) {
+            return at(2, LineProblem::Header);
         }
-        Ok(Self { lines, line: 1 })
+        Ok(Self { lines, line: 2 })
     }
 
     /// The value of the next line, which must have this key.
@@ -105,7 +128,9 @@ impl<'a> Reader<'a> {
         self.line += 1;
         let fault = |problem| StatementFault { line: self.line, problem };
         let line = self.lines.next().ok_or(fault(LineProblem::Missing))?;
-        let text = line.strip_prefix(key).and_then(|rest| rest.strip_prefix(": ")).ok_or(fault(LineProblem::Key))?;
+        let rest = line.strip_prefix("  \"").and_then(|rest| rest.strip_prefix(key)).ok_or(fault(LineProblem::Key))?;
+        let quoted = rest.strip_prefix("\": \"").ok_or(fault(LineProblem::Key))?;
+        let text = quoted.strip_suffix('"').ok_or(fault(LineProblem::Value))?;
         T::read(text).filter(|value| value.write() == text).ok_or(fault(LineProblem::Value))
     }
 
