@@ -3,7 +3,7 @@
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use handover_shared::invite::DEFAULT_PORT;
+use handover_shared::keys::address::DEFAULT_PORT;
 
 use crate::ledger::operations::Enrolment;
 
@@ -66,6 +66,11 @@ impl Config {
             limits: Limits::default(),
         }
     }
+}
+
+/// The data folder when nothing is said: the platform's place for a program's data.
+pub fn default_data_folder() -> Option<PathBuf> {
+    directories::ProjectDirs::from("", "", "handover-relay").map(|folders| folders.data_dir().to_owned())
 }
 
 impl Default for Limits {

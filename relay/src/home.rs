@@ -5,6 +5,7 @@
 //! | `lock` | held while a relay runs here | 0600 |
 //! | `relay.key` | the seed of the relay key, 32 bytes | 0600 |
 //! | `first-invite` | the secret of the first invite, 16 bytes | 0600 |
+//! | `address` | what invites say, for the program's other verbs | 0600 |
 //! | `ledger.sqlite` and its `-wal`, `-shm` | the ledger | 0600 |
 //! | `segments/` | sealed blocks | 0700 |
 //! | `shares/` | relay shares; must not be backed up | 0700 |
@@ -13,10 +14,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use handover_shared::keys::address::RelayAddress;
 use handover_shared::tls::LinkSecret;
 use zeroize::Zeroizing;
 
 use crate::store::files::remove_if_there;
+
+const ADDRESS: &str = "address";
 
 /// An opened data folder; nobody else can open it for a relay while this lives.
 pub struct Home {
@@ -30,6 +34,12 @@ pub enum HomeError {
     /// Another relay runs in it.
     #[error("another relay uses the data folder {folder}")]
     Held {
+        /// Which folder.
+        folder: PathBuf,
+    },
+    /// No relay has ever run in it.
+    #[error("no relay has run in {folder} yet")]
+    Empty {
         /// Which folder.
         folder: PathBuf,
     },
@@ -101,6 +111,15 @@ impl Home {
         self.secret("first-invite", missing)
     }
 
+    /// Keeps the address for whoever makes invites beside the running relay.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn set_advertised(&self, address: &RelayAddress) -> Result<(), HomeError> {
+        let failed = |source| HomeError::Io { tried: "write", path: self.folder.join(ADDRESS), source };
+        write_secret(&self.folder, ADDRESS, format!("{address}\n").as_bytes()).map_err(failed)
+    }
+
     /// Where the ledger is.
     pub fn ledger(&self) -> PathBuf {
         ledger_path(&self.folder)
@@ -123,13 +142,9 @@ impl Home {
             move |source| HomeError::Io { tried, path, source }
         };
         if let Missing::Make = missing {
-            match read_secret(&path).map_err(failed("read"))? {
-                Some(bytes) => {
-                    let wrong = HomeError::WrongLength { path: path.clone(), seen: bytes.len(), wanted: N };
-                    let exact: [u8; N] = bytes[..].try_into().or(Err(wrong))?;
-                    return Ok(Zeroizing::new(exact));
-                }
-                None => {}
+            let there = exact(&path, read_secret(&path).map_err(failed("read"))?)?;
+            if let Some(secret) = there {
+                return Ok(secret);
             }
         }
         let secret = Zeroizing::new(random::<N>().map_err(failed("find randomness for"))?);
@@ -150,6 +165,31 @@ pub enum Missing {
 /// Where the ledger of a data folder is.
 pub fn ledger_path(folder: &Path) -> PathBuf {
     folder.join("ledger.sqlite")
+}
+
+/// The relay key of a data folder in which a relay has run.
+///
+/// # Errors
+/// [`HomeError::Empty`] if none has.
+pub fn existing_key(folder: &Path) -> Result<LinkSecret, HomeError> {
+    let path = folder.join("relay.key");
+    let read = read_secret(&path);
+    let bytes = read.map_err(|source| HomeError::Io { tried: "read", path: path.clone(), source })?;
+    let seed = exact(&path, bytes)?.ok_or_else(|| HomeError::Empty { folder: folder.to_owned() })?;
+    LinkSecret::of_seed(seed).map_err(HomeError::Key)
+}
+
+/// The address that the relay of a data folder last told others, if it ever ran.
+///
+/// # Errors
+/// What the file system says; a text that is no address counts as none.
+pub fn advertised(folder: &Path) -> Result<Option<RelayAddress>, HomeError> {
+    let path = folder.join(ADDRESS);
+    match fs::read_to_string(&path) {
+        Ok(text) => Ok(text.trim().parse().ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(HomeError::Io { tried: "read", path, source }),
+    }
 }
 
 /// Makes a folder for its owner alone, durably; its being there is success.
@@ -193,6 +233,19 @@ pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|error| io::Error::other(format!("no randomness: {error}")))?;
     Ok(bytes)
+}
+
+fn exact<const N: usize>(
+    path: &Path,
+    bytes: Option<Zeroizing<Vec<u8>>>,
+) -> Result<Option<Zeroizing<[u8; N]>>, HomeError> {
+    let Some(bytes) = bytes else { return Ok(None) };
+    if bytes.len() != N {
+        return Err(HomeError::WrongLength { path: path.to_owned(), seen: bytes.len(), wanted: N });
+    }
+    let mut secret = Zeroizing::new([0; N]);
+    secret.copy_from_slice(&bytes);
+    Ok(Some(secret))
 }
 
 fn read_secret(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {

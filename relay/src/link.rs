@@ -14,7 +14,9 @@ use handover_shared::limits;
 use handover_shared::protocol::message::CHANNEL_LABEL;
 use handover_shared::tls::{LinkSecret, peer_key, relay_config};
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Connection, Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt};
+use quinn::{
+    Connection, Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt,
+};
 use rustix::net::sockopt;
 use rustls::pki_types::CertificateDer;
 

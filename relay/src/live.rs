@@ -87,7 +87,8 @@ impl Entry {
         });
         let only = self.appender.lock().await;
         let latest = self.latest_run.subscribe();
-        (*latest.borrow() == number).then(|| Run { number, latest, _only: only })
+        let is_latest = *latest.borrow() == number;
+        is_latest.then_some(Run { number, latest, _only: only })
     }
 }
 

@@ -8,18 +8,15 @@
 //! SPEC [S5.5].
 
 use std::fmt;
-use std::net::Ipv6Addr;
 
 use bech32::primitives::decode::CheckedHrpstring;
 use bech32::{Bech32m, Hrp};
 use zeroize::Zeroizing;
 
 use crate::ids::LinkKey;
+use crate::keys::address::RelayAddress;
 use crate::limits;
 use crate::protocol::message::INVITE_SECRET_BYTES;
-
-/// The port that is left out of addresses.
-pub const DEFAULT_PORT: u16 = 4433;
 
 /// A parsed invite; its secret is wiped when dropped and never printed by `Debug`.
 pub struct Invite {
@@ -27,10 +24,8 @@ pub struct Invite {
     pub relay_key: LinkKey,
     /// What enrols a seller.
     pub secret: Zeroizing<[u8; INVITE_SECRET_BYTES]>,
-    /// A name or an address, IPv6 without brackets.
-    pub host: String,
-    /// UDP and TCP.
-    pub port: u16,
+    /// Where it is.
+    pub address: RelayAddress,
 }
 
 /// Why a text is not an invite; holds nothing of the text.
@@ -85,8 +80,8 @@ impl Invite {
         let relay_key = LinkKey::from_slice(key).ok_or(InviteError::Typo)?;
         let mut secret = Zeroizing::new([0; INVITE_SECRET_BYTES]);
         secret.copy_from_slice(rest);
-        let (host, port) = parse_address(address).ok_or(InviteError::BadAddress)?;
-        let invite = Self { relay_key, secret, host, port };
+        let address = address.parse().or(Err(InviteError::BadAddress))?;
+        let invite = Self { relay_key, secret, address };
         // The last character has a bit to spare, so that a second spelling would pass the checksum.
         let is_only_spelling = invite.to_text().get(..token.len()).is_some_and(|own| own.eq_ignore_ascii_case(token));
         if is_only_spelling { Ok(invite) } else { Err(InviteError::Typo) }
@@ -101,49 +96,15 @@ impl Invite {
         #[expect(clippy::expect_used, reason = "48 bytes are far below what bech32m may hold, and a String takes all")]
         bech32::encode_to_fmt::<Bech32m, _>(&mut *text, HRP, &bytes[..]).expect("48 bytes fit");
         text.push('@');
-        text.push_str(&address_text(&self.host, self.port));
+        text.push_str(&self.address.to_string());
         text
     }
 }
 
 impl fmt::Debug for Invite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Invite({} at {}, …)", self.relay_key, address_text(&self.host, self.port))
+        write!(f, "Invite({} at {}, …)", self.relay_key, self.address)
     }
-}
-
-/// Reads `HOST`, `HOST:PORT`, `[V6]` or `[V6]:PORT`; a missing port is [`DEFAULT_PORT`].
-pub fn parse_address(text: &str) -> Option<(String, u16)> {
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let (host, after) = rest.split_once(']')?;
-            host.parse::<Ipv6Addr>().ok()?;
-            (host, if after.is_empty() { None } else { Some(after.strip_prefix(':')?) })
-        }
-        None => {
-            let (host, port) = match text.split_once(':') {
-                Some((host, port)) => (host, Some(port)),
-                None => (text, None),
-            };
-            let is_name = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
-            if host.is_empty() || host.len() > limits::HOST_BYTES_MAX || !host.chars().all(is_name) {
-                return None;
-            }
-            (host, port)
-        }
-    };
-    let port = match port {
-        None => DEFAULT_PORT,
-        Some(digits) if digits.len() <= 5 && digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok()?,
-        Some(_) => return None,
-    };
-    (port != 0).then(|| (host.to_owned(), port))
-}
-
-/// Writes a host and a port so that [`parse_address`] reads them back.
-pub fn address_text(host: &str, port: u16) -> String {
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-    if port == DEFAULT_PORT { host } else { format!("{host}:{port}") }
 }
 
 #[cfg(test)]
@@ -154,8 +115,7 @@ mod tests {
         Invite {
             relay_key: LinkKey([7; 32]),
             secret: Zeroizing::new([9; INVITE_SECRET_BYTES]),
-            host: host.into(),
-            port,
+            address: RelayAddress { host: host.into(), port },
         }
     }
 
@@ -169,10 +129,15 @@ mod tests {
         ] {
             let text = invite(host, port).to_text();
             assert!(text.starts_with("hr1") && text.ends_with(end), "{host}");
-            for form in [text.to_string(), format!("  {} \n", *text), text.replace('@', " @").to_uppercase().replace(' ', "")] {
+            for form in
+                [text.to_string(), format!("  {} \n", *text), text.replace('@', " @").to_uppercase().replace(' ', "")]
+            {
                 let read = Invite::parse(&form).unwrap();
-                assert_eq!((read.relay_key, &read.secret[..], read.port), (LinkKey([7; 32]), &[9; 16][..], port));
-                assert_eq!(read.host.to_lowercase(), host);
+                assert_eq!(
+                    (read.relay_key, &read.secret[..], read.address.port),
+                    (LinkKey([7; 32]), &[9; 16][..], port)
+                );
+                assert_eq!(read.address.host, host);
             }
         }
     }

@@ -59,7 +59,5 @@ pub const STREAMS_MAX: u32 = 16;
 pub const REFUSED_CLAIMS_MAX: usize = 64;
 /// Events sent in one snapshot.
 pub const EVENTS_MAX: usize = 256;
-/// A host name or address.
-pub const HOST_BYTES_MAX: usize = 255;
-/// A written invite.
-pub const INVITE_CHARS_MAX: usize = 90 + 1 + HOST_BYTES_MAX + 6;
+/// A written invite: its bech32m part, `@`, a host name and a port.
+pub const INVITE_CHARS_MAX: usize = 90 + 1 + 253 + 6;

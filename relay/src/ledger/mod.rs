@@ -272,6 +272,3 @@ impl std::fmt::Display for Causes<'_> {
         Ok(())
     }
 }
-
-#[cfg(test)]
-mod contract;

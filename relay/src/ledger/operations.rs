@@ -176,13 +176,7 @@ pub fn claim(rows: &mut dyn Write, now: Millis, id: TransferId, checked: Checked
 ///
 /// # Errors
 /// See [`Transfer::fetch`].
-pub fn fetch(
-    rows: &dyn Read,
-    now: Millis,
-    id: TransferId,
-    by: LinkKey,
-    from: BlockIndex,
-) -> Answer<(Fetching, Terms)> {
+pub fn fetch(rows: &dyn Read, now: Millis, id: TransferId, by: LinkKey, from: BlockIndex) -> Answer<(Fetching, Terms)> {
     match rows.transfer(id)? {
         None => Ok(Err(Fault::NotFound.into())),
         Some(mut transfer) => Ok(transfer.fetch(by, from, now).map(|fetching| (fetching, transfer.terms))),
@@ -238,12 +232,7 @@ pub fn settle(rows: &mut dyn Write, id: TransferId, now: Millis) -> Result<Optio
 ///
 /// # Errors
 /// Only the ledger's own.
-pub fn done(
-    rows: &mut dyn Write,
-    now: Millis,
-    id: TransferId,
-    effect: Effect,
-) -> Result<Option<Effect>, LedgerError> {
+pub fn done(rows: &mut dyn Write, now: Millis, id: TransferId, effect: Effect) -> Result<Option<Effect>, LedgerError> {
     if effect == Effect::DeleteBlocks {
         rows.remove_segments(id)?;
     }

@@ -330,12 +330,7 @@ impl Write for Sqlite {
             "store a seller",
             "INSERT INTO sellers (key, enrolled, invite, revoked) VALUES (?1, ?2, ?3, ?4)
             ON CONFLICT (key) DO UPDATE SET enrolled = ?2, invite = ?3, revoked = ?4",
-            params![
-                &seller.key.0[..],
-                Uint(seller.enrolled.0),
-                seller.invite,
-                seller.revoked.map(|time| Uint(time.0))
-            ],
+            params![&seller.key.0[..], Uint(seller.enrolled.0), seller.invite, seller.revoked.map(|time| Uint(time.0))],
         )
     }
 

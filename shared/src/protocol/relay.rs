@@ -8,13 +8,11 @@
 //! # Source
 //! SPEC [S12] [S13].
 
+use crate::fault::Fault;
 use crate::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, LinkKey, Locator, Millis, TransferId};
 use crate::limits;
-use crate::proof::VerifiedClaim;
-use crate::protocol::message::{
-    ClaimRecord, Created, Event, EventKind, Fetching, Phase, Refused, Snapshot,
-};
-use crate::fault::Fault;
+use crate::proof::{ClaimText, VerifiedClaim};
+use crate::protocol::message::{ClaimRecord, Created, Event, EventKind, Fetching, Phase, Refused, Snapshot};
 
 /// What must be done outside the ledger, in the order in which it must be done [S13.7] [S13.8].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -136,12 +134,19 @@ impl CheckedClaim {
 
     /// Whose connection it came over.
     pub fn link_key(&self) -> LinkKey {
-        self.verified.link_key()
+        self.verified.text().link_key
+    }
+
+    /// Whether it is the first one made again, over another connection.
+    fn continues(&self, first: &ClaimRecord) -> bool {
+        let same_buyer =
+            ClaimText::parse(&first.text).is_ok_and(|text| text.buyer_key == self.verified.text().buyer_key);
+        same_buyer && first.hybrid_key == self.hybrid_key
     }
 
     fn into_record(self, time: Millis) -> ClaimRecord {
         ClaimRecord {
-            link_key: self.verified.link_key(),
+            link_key: self.verified.text().link_key,
             hybrid_key: self.hybrid_key,
             text: self.text,
             identity_signature: self.identity_signature,
@@ -296,18 +301,16 @@ impl Transfer {
     ///
     /// # Errors
     /// [`Fault::AlreadyClaimed`] with the time of the claim when another key holds it, [`Fault::Conflict`] when the same
-    /// key comes with another hybrid key, [`Fault::ClaimRefused`] for a claim that was checked against another
+    /// key comes with another hybrid key or identity, [`Fault::ClaimRefused`] for a claim that was checked against another
     /// transfer, or why the transfer is over.
     pub fn claim(&mut self, checked: CheckedClaim, now: Millis) -> Result<Millis, Refused> {
-        if checked.verified.transfer() != self.terms.id {
+        if checked.verified.text().transfer != self.terms.id {
             return Err(Fault::ClaimRefused.into());
         }
         self.live(now)?;
         match &self.claim {
             Some(first) if first.link_key != checked.link_key() => Err(self.too_late(checked.link_key(), now)),
-            Some(first) if first.hybrid_key != checked.hybrid_key => {
-                Err(Refused::of(Fault::Conflict).with_time(first.time))
-            }
+            Some(first) if !checked.continues(first) => Err(Refused::of(Fault::Conflict).with_time(first.time)),
             Some(first) => Ok(first.time),
             None => {
                 self.record(now, EventKind::Claimed, Some(checked.link_key()));
@@ -482,8 +485,3 @@ impl Transfer {
         self.events.push(Event { sequence: self.events.len() as u64, time, kind, by });
     }
 }
-
-#[cfg(test)]
-mod model;
-#[cfg(test)]
-mod tests;
