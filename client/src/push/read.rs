@@ -245,8 +245,14 @@ impl Reader {
 
     fn begin(&mut self, file: &SourceFile, path: &EntryPath) -> Result<(), Stopped> {
         let size = Some(file.signature().size());
-        let entry =
-            Entry { path: path.clone(), kind: EntryKind::File, mode: file.mode(), mtime: file.mtime(), size, target: None };
+        let entry = Entry {
+            path: path.clone(),
+            kind: EntryKind::File,
+            mode: file.mode(),
+            mtime: file.mtime(),
+            size,
+            target: None,
+        };
         self.put(|writer| writer.begin(entry))?;
         self.signature = Some(file.signature());
         Ok(())
@@ -274,10 +280,7 @@ impl Reader {
     }
 
     /// Does one thing with the writer, and hands on the frame that it completes.
-    fn put(
-        &mut self,
-        act: impl FnOnce(&mut Writer) -> Result<Option<RawFrame>, ArchiveFault>,
-    ) -> Result<(), Stopped> {
+    fn put(&mut self, act: impl FnOnce(&mut Writer) -> Result<Option<RawFrame>, ArchiveFault>) -> Result<(), Stopped> {
         match act(&mut self.writer).map_err(fault)? {
             Some(frame) => self.feed(frame),
             None => Ok(()),
