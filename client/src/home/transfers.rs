@@ -14,7 +14,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use handover_shared::codec;
-use handover_shared::ids::{LinkKey, Millis, TransferId};
+use handover_shared::ids::{LinkKey, TransferId};
 use handover_shared::keys::code::RelayAddress;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -112,7 +112,7 @@ impl std::fmt::Debug for KeptPath {
 }
 
 /// What a person may ask about a transfer. Holds names, so it stays on this machine.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Facts {
     /// Layout of this file.
