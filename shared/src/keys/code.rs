@@ -228,7 +228,7 @@ fn read_code(text: &str) -> Result<Code, CodeError> {
 
 fn read_words(words: &[&str], language: Language) -> Result<Code, CodeError> {
     words::code_of(words, language).map(Code).map_err(|fault| match fault {
-        WordsFault::NoneKnown => CodeError::NotACode,
+        WordsFault::Unlike => CodeError::NotACode,
         WordsFault::Count(seen) => CodeError::WrongLength { seen, wanted: words::WORDS },
         WordsFault::Unknown(place) => CodeError::UnknownWord { position: place + 1 },
         WordsFault::Check => CodeError::Typo { position: None },

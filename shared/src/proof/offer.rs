@@ -152,8 +152,9 @@ pub fn seal_offer(
     Ok(seal::seal(keys.offer.expose(), &context(), salt, &padded))
 }
 
-/// An offer that opened: its seller signed it, and the summary is the one it names.
+/// An offer that opened: its seller signed it, and the summary is the one it names. Only [`open_offer`] makes one.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct OpenedOffer {
     /// The statement.
     pub text: OfferText,
@@ -169,8 +170,6 @@ pub struct OpenedOffer {
     pub seller: PublicIdentity,
     /// The hash of the sealed offer.
     pub sealed_digest: Digest,
-    /// Only this module makes one.
-    _checked: (),
 }
 
 /// Opens a sealed offer and checks everything that needs no relay and no clock.
@@ -206,7 +205,6 @@ pub fn open_offer(keys: &CodeKeys, sealed: &[u8], tid: &TransferId) -> Result<Op
         summary,
         seller,
         sealed_digest: digest(sealed),
-        _checked: (),
     })
 }
 
