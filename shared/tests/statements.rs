@@ -4,15 +4,16 @@
 mod common;
 
 use common::{CHANNEL, Counting, LINK, NOW, OTHER_TID, RELAY, TID, World, counted, fingerprint, secret};
-use handover_shared::ids::{Bundle, ClaimKey, Commit, Digest, LinkKey, Root};
+use handover_shared::ids::{Bundle, ClaimKey, Commit, Digest, LinkKey, Millis, Root, TransferId};
 use handover_shared::keys::code::Code;
 use handover_shared::keys::hybrid::HybridSecret;
 use handover_shared::keys::schedule::{CodeKeys, open_envelope, seal_envelope};
 use handover_shared::keys::seal::SealFault;
 use handover_shared::proof::{
     self, Channel, ClaimCheck, ClaimText, Fingerprint, Identity, IdentityFault, Kind, LineProblem, OfferText,
-    ProofFault, PublicIdentity, ReceiptText, SealCheck, SealText, StatementFault, Summary,
+    ProofFault, PublicIdentity, ReceiptText, SealCheck, SealText, Stamp, StatementFault, Summary,
 };
+use proptest::prelude::*;
 
 #[test] // [S10.1] [S10.2] [S10.3]
 fn an_offer_in_full() {
@@ -274,7 +275,7 @@ fn a_sealed_offer_opens_for_who_has_the_code() {
     assert_eq!(opened.check_live(&RELAY, NOW), Ok(()));
     assert_eq!(opened.check_live(&LINK, NOW), Err(ProofFault::OtherRelay));
     assert_eq!(opened.check_live(&RELAY, expires), Err(ProofFault::Expired));
-    assert_eq!(opened.check_live(&RELAY, handover_shared::ids::Millis(expires.0 - 1)), Ok(()));
+    assert_eq!(opened.check_live(&RELAY, Millis(expires.0 - 1)), Ok(()));
 
     let other = CodeKeys::of(&Code::of_secret(secret(1)));
     let fault = proof::open_offer(&other, &world.sealed_offer, &TID).unwrap_err();
@@ -446,4 +447,38 @@ fn a_sealed_receipt_opens_for_who_has_the_content_key() {
     assert!(proof::open_receipt(&key, &TID, &vec![0; 20_000]).is_err());
     bundle.organisation = Some("x".repeat(121));
     assert_eq!(proof::seal_receipt(&key, &TID, &bundle, counted(1)), Err(ProofFault::Name("organisation")));
+}
+
+/// Any seal there may be.
+fn any_seal() -> impl Strategy<Value = SealText> {
+    (any::<[u8; 16]>(), any::<[u8; 32]>(), any::<[u64; 8]>()).prop_map(|(transfer, hash, numbers)| SealText {
+        transfer: TransferId(transfer),
+        offer: Digest(hash),
+        root: Root(hash),
+        entries: numbers[0],
+        files: numbers[1],
+        folders: numbers[2],
+        links: numbers[3],
+        exceptions: numbers[4],
+        bytes: numbers[5],
+        stream_blocks: numbers[6],
+        sealed: Stamp::from(Millis(numbers[7] % 253_402_300_800_000)),
+    })
+}
+
+proptest! {
+    #[test] // [S10.1]
+    fn what_is_written_is_read(seal in any_seal()) {
+        prop_assert_eq!(SealText::parse(&seal.to_text()), Ok(seal));
+    }
+
+    #[test] // [S10.1]
+    fn what_is_read_is_written(seal in any_seal(), place: prop::sample::Index, removed in 0usize..3, added in "[ -~\n]{0,2}") {
+        let mut text = seal.to_text();
+        let from = place.index(text.len());
+        text.replace_range(from..(from + removed).min(text.len()), &added);
+        if let Ok(read) = SealText::parse(&text) {
+            prop_assert_eq!(read.to_text(), text);
+        }
+    }
 }

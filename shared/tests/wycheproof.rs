@@ -75,6 +75,12 @@ fn lengths_around_every_boundary() {
         let mut out = b"before".to_vec();
         seal::seal_into(&[7; 32], b"context", [9; SALT_BYTES], &plain, &mut out);
         let sealed = &mut out[6..];
+        let mut exact = vec![0xff; sealed.len()];
+        assert_eq!(seal::seal_to(&[7; 32], b"context", [9; SALT_BYTES], &plain, &mut exact), Ok(()));
+        assert_eq!(exact, sealed);
+        exact.push(0);
+        let longer = seal::seal_to(&[7; 32], b"context", [9; SALT_BYTES], &plain, &mut exact);
+        assert_eq!(longer, Err(SealFault::Length));
         assert_eq!(sealed.len(), seal::sealed_len(plain_len));
         assert_eq!(seal::plain_len(sealed.len()), Some(plain_len));
         assert_eq!(*seal::open(&[7; 32], b"context", sealed).unwrap(), plain);

@@ -3,7 +3,7 @@
 //! No error of this module holds any of the text: a code that is wrong by one letter is a secret all the same.
 //!
 //! # Source
-//! SPEC [S5].
+//! SPEC section S5.
 
 use std::fmt;
 

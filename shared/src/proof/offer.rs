@@ -108,7 +108,7 @@ impl Summary {
 
 /// Refuses a text with more characters than the limit. It may be empty.
 pub(super) fn check_name(field: &'static str, text: &str, chars_max: usize) -> Result<(), ProofFault> {
-    // A character is one byte at least: nothing longer than this is looped over.
+    // A character has four bytes at most: nothing longer than that is looped over.
     if text.len() > chars_max * 4 || text.chars().count() > chars_max { Err(ProofFault::Name(field)) } else { Ok(()) }
 }
 
