@@ -41,6 +41,14 @@ pub const BLOCKS_MAX: u64 = 1 << 32;
 pub const LABEL_CHARS_MAX: usize = 120;
 /// The biggest entries named in an offer.
 pub const BIGGEST_MAX: usize = 8;
+/// The name of one of the biggest entries in an offer, in characters.
+pub const BIGGEST_NAME_CHARS_MAX: usize = 255;
+/// The lengths a sealed offer's content is padded to.
+pub const OFFER_PADDED_BYTES: [usize; 4] = [4 * 1024, 16 * 1024, 64 * 1024, 252 * 1024];
+/// A code as somebody typed or pasted it.
+pub const CODE_INPUT_BYTES_MAX: usize = 4 * 1024;
+/// An OpenSSH key file.
+pub const IDENTITY_FILE_BYTES_MAX: usize = 16 * 1024;
 /// A receipt sealed to the seller.
 pub const SEALED_RECEIPT_BYTES_MAX: usize = 16 * 1024;
 /// Times a file that changes while it is read is read.
@@ -51,3 +59,5 @@ pub const STREAMS_MAX: u32 = 16;
 pub const REFUSED_CLAIMS_MAX: usize = 64;
 /// Events sent in one snapshot.
 pub const EVENTS_MAX: usize = 256;
+/// Times a block that does not open is fetched again.
+pub const BLOCK_REPEATS_MAX: u32 = 3;
