@@ -19,6 +19,8 @@ pub const PATH_BYTES_MAX: usize = 4096;
 pub const PATH_COMPONENTS_MAX: usize = 64;
 /// One component of a path.
 pub const COMPONENT_BYTES_MAX: usize = 255;
+/// The last component of a path that is listed for being too long or too deep.
+pub const LISTED_COMPONENT_BYTES_MAX: usize = 1024;
 /// The target of a link.
 pub const TARGET_BYTES_MAX: usize = 4096;
 /// The bytes of one Data item, and the piece of a file that is hashed as one subtree.
