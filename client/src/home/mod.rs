@@ -44,13 +44,23 @@ impl Home {
         make_private_folder(&state)?;
         make_private_folder(&state.join("transfers"))?;
         // Absolute, so that a later change of the working folder does not matter.
-        let state = fs::canonicalize(&state).map_err(|source| Error::disk("opening the state folder", &state, source))?;
+        let state =
+            fs::canonicalize(&state).map_err(|source| Error::disk("opening the state folder", &state, source))?;
         Ok(Self { state, config })
     }
 
     /// The folder of everything that must survive.
     pub fn state_folder(&self) -> &Path {
         &self.state
+    }
+
+    /// Where the configuration file would be, without making anything; `None` when the platform names no home folder.
+    pub fn config_path(explicit: Option<&Path>) -> Option<PathBuf> {
+        let folder = match explicit {
+            Some(folder) => folder.to_path_buf(),
+            None => platform_folders().ok()?.1,
+        };
+        Some(folder.join("config.toml"))
     }
 
     /// The configuration file; it need not exist.
