@@ -13,7 +13,7 @@
 //! | 8 + used | … | zeros up to [`BlockSize::payload_bytes`] |
 //!
 //! # Source
-//! SPEC [S8].
+//! SPEC [S8.1] to [S8.5].
 
 use super::catalogue::Tail;
 use super::fault::ArchiveFault;
@@ -260,5 +260,51 @@ impl OpenedBlock {
     /// The buffer, for use again; its content is not wiped.
     pub fn into_buffer(self) -> Vec<u8> {
         self.buffer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test] // [S8.5]
+    fn padme_keeps_as_many_leading_bits_as_its_length_has() {
+        let cases = [
+            (0, 0),
+            (1, 1),
+            (2, 2),
+            (3, 3),
+            (8, 8),
+            (9, 10),
+            (10, 10),
+            (11, 12),
+            (15, 16),
+            (17, 18),
+            (100, 104),
+            (1000, 1024),
+            (1025, 1088),
+            (0xffff_ffff, 1 << 32),
+        ];
+        for (blocks, padded) in cases {
+            assert_eq!(padme(blocks), Some(padded), "{blocks}");
+        }
+        assert_eq!(padme(u64::MAX), None);
+        for blocks in 1..100_000 {
+            let padded = padme(blocks).unwrap();
+            assert!(padded >= blocks && (padded - blocks) as f64 / blocks as f64 <= 0.12, "{blocks}");
+            assert_eq!(padme(padded), Some(padded));
+        }
+    }
+
+    #[test] // [S8.5]
+    fn an_ending_is_padding_and_tail() {
+        let ending = |stream| Ending::of(stream).map(|it| (it.padding().0, it.tail().0, it.blocks().0));
+        assert_eq!(ending(1), Some((1, 1, 2)));
+        assert_eq!(ending(8), Some((8, 9, 10)));
+        assert_eq!(ending(1000), Some((1000, 1023, 1024)));
+        assert_eq!(ending(0), None);
+        assert_eq!(ending(limits::BLOCKS_MAX - 1).map(|it| it.1), Some(limits::BLOCKS_MAX - 1));
+        assert_eq!(ending(limits::BLOCKS_MAX), None);
+        assert_eq!(ending(u64::MAX), None);
     }
 }

@@ -244,7 +244,8 @@ impl Places {
         Self::default()
     }
 
-    /// Takes the next frame and gives the lines of the entries that ended in it, in order.
+    /// Takes the next frame, as soon as the cutter has said where it begins, and gives the lines of the entries that
+    /// ended in it, in order.
     ///
     /// # Errors
     /// [`ArchiveFault::State`] if the frames are not given each once and in order.

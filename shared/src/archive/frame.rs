@@ -10,7 +10,7 @@
 //! | 12 | … | stored bytes |
 //!
 //! # Source
-//! SPEC [S7].
+//! SPEC [S7.1] to [S7.3].
 
 use zstd::bulk::{Compressor, Decompressor};
 
@@ -267,5 +267,54 @@ impl Unpacker {
         if buffer.capacity() > self.spare.capacity() {
             self.spare = buffer;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{noise, table};
+    use super::*;
+
+    #[test] // [S7.1] [S7.3]
+    fn packing_keeps_what_is_packed_and_never_grows() {
+        let mut packer = Packer::new(Level::DEFAULT).unwrap();
+        let mut unpacker = Unpacker::new().unwrap();
+        let cases = [
+            (vec![1], Codec::Stored),
+            (noise(1, 100), Codec::Stored),
+            (noise(2, limits::FRAME_RAW_BYTES_MAX), Codec::Stored),
+            (table(3, limits::FRAME_RAW_BYTES_MAX), Codec::Zstd),
+            (table(4, 500), Codec::Zstd),
+            (vec![0; 64], Codec::Zstd),
+        ];
+        for (raw, codec) in cases {
+            let packed = packer.pack(raw.clone()).unwrap();
+            assert_eq!(packed.head().codec(), codec, "{} bytes", raw.len());
+            assert!(packed.body().len() <= raw.len());
+            let again = unpacker.unpack(packed).unwrap();
+            assert!(again == raw);
+            unpacker.recycle(again);
+        }
+    }
+
+    #[test]
+    fn a_level_can_change_between_frames() {
+        let mut packer = Packer::new(Level::STORED).unwrap();
+        assert_eq!(packer.pack(table(1, 5000)).unwrap().head().codec(), Codec::Stored);
+        packer.set_level(Level::zstd(19).unwrap()).unwrap();
+        let small = packer.pack(table(1, 5000)).unwrap();
+        packer.set_level(Level::zstd(-7).unwrap()).unwrap();
+        let fast = packer.pack(table(1, 5000)).unwrap();
+        assert!(small.body().len() < fast.body().len());
+        assert_eq!((Level::zstd(20), Level::zstd(-8)), (None, None));
+    }
+
+    #[test]
+    fn only_even_bytes_look_random() {
+        assert!(looks_random(&noise(1, 1 << 20)));
+        assert!(!looks_random(&table(1, 1 << 20)));
+        assert!(!looks_random(&noise(1, 1000)), "small data is tried");
+        let half = [noise(1, 1 << 19), table(1, 1 << 19)].concat();
+        assert!(!looks_random(&half));
     }
 }

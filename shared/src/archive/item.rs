@@ -8,7 +8,7 @@
 //! | 5 | … | body: bytes of a file for Data, deterministic CBOR for the others |
 //!
 //! # Source
-//! SPEC [S6].
+//! SPEC [S6.1] to [S6.5].
 
 use minicbor::bytes::ByteSlice;
 

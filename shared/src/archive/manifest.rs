@@ -312,3 +312,83 @@ impl<'b, C> minicbor::Decode<'b, C> for RootBuilder {
         Ok(Self { leaves, nodes })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: [u8; 32] = [1; 32];
+
+    fn record(number: u64) -> Record {
+        let path = EntryPath::parse(format!("{number:04}").as_bytes()).unwrap();
+        Record::of_exception(Exception { path, reason: Reason::Vanished })
+    }
+
+    /// The tree head by the words of RFC 9162: split at the largest power of two below the number of leaves.
+    fn tree_head(leaves: &[[u8; 32]]) -> [u8; 32] {
+        let hash = |parts: &[&[u8]]| *blake3::keyed_hash(&KEY, &parts.concat()).as_bytes();
+        match leaves {
+            [] => hash(&[&[2]]),
+            [leaf] => *leaf,
+            _ => {
+                let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);
+                hash(&[&[1], &tree_head(left), &tree_head(right)])
+            }
+        }
+    }
+
+    #[test] // [S9.2]
+    fn the_root_is_that_of_the_slow_definition_whenever_it_is_asked() {
+        let mut builder = RootBuilder::new();
+        let mut leaves = Vec::new();
+        for number in 0..70 {
+            let root = blake3::keyed_hash(&KEY, &[&[3][..], &u64::to_be_bytes(number), &tree_head(&leaves)].concat());
+            assert_eq!(builder.root(&KEY).0, *root.as_bytes(), "{number} records");
+
+            let bytes = [&[0][..], &codec::encode(&record(number))].concat();
+            leaves.push(*blake3::keyed_hash(&KEY, &bytes).as_bytes());
+            builder.push(&KEY, leaf(&KEY, &record(number)));
+            assert_eq!(builder.leaves(), number + 1);
+            builder = codec::decode(&codec::encode(&builder)).unwrap();
+        }
+    }
+
+    #[test] // [S9.2]
+    fn the_root_depends_on_key_order_and_number() {
+        let root = |key: &[u8; 32], numbers: &[u64]| {
+            let mut builder = RootBuilder::new();
+            numbers.iter().for_each(|&number| builder.push(key, leaf(key, &record(number))));
+            builder.root(key)
+        };
+        let roots = [
+            root(&KEY, &[]),
+            root(&KEY, &[1]),
+            root(&KEY, &[1, 2]),
+            root(&KEY, &[2, 1]),
+            root(&KEY, &[1, 2, 2]),
+            root(&[2; 32], &[1, 2]),
+        ];
+        for (index, root) in roots.iter().enumerate() {
+            assert!(!roots[..index].contains(root), "{index}");
+        }
+    }
+
+    #[test]
+    fn damaged_states_are_refused() {
+        let two_nodes = [&[0x82, 3, 0x81, 0x58, 32][..], &[0; 32]].concat();
+        let too_many = [&[0x82, 0x1b, 0xff, 0, 0, 0, 0, 0, 0, 0, 0x88][..], &[0; 8]].concat();
+        for bytes in [&two_nodes[..], &too_many, &[0x81, 0]] {
+            assert!(codec::decode::<RootBuilder>(bytes).is_err());
+        }
+    }
+
+    #[test]
+    fn counts_are_of_what_was_recorded() {
+        let mut counts = Counts::default();
+        counts.add(&record(1));
+        assert_eq!((counts.exceptions, counts.entries(), counts.records()), (1, 0, 1));
+        let file = Record { kind: RecordKind::File, size: 9, ..record(2) };
+        counts.add(&file);
+        assert_eq!((counts.files, counts.bytes, counts.entries(), counts.records()), (1, 9, 1, 2));
+    }
+}

@@ -27,7 +27,7 @@
 //! a fault says which rule was broken and nothing else.
 //!
 //! # Source
-//! SPEC [S6] to [S9].
+//! SPEC [S6.1] to [S9.5].
 
 pub mod block;
 pub mod catalogue;
@@ -44,3 +44,6 @@ pub mod writer;
 
 pub use fault::ArchiveFault;
 pub use sequence::{OpenFile, Voided};
+
+#[cfg(test)]
+mod tests;

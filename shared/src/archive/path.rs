@@ -307,3 +307,178 @@ impl<'b, C> minicbor::Decode<'b, C> for Tree {
 pub(super) fn slice(bytes: &[u8]) -> &ByteSlice {
     bytes.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::{btree_map, vec};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::codec;
+
+    fn path(text: &str) -> EntryPath {
+        EntryPath::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test] // [S6.7]
+    fn the_separator_is_below_every_other_byte() {
+        let rising = ["a", "a/b", "a/b/c", "a/b\u{1}", "a/c", "a\u{1}", "a ", "a-b", "a.txt", "aa", "b", "客"];
+        for (index, low) in rising.iter().enumerate() {
+            assert_eq!(path(low).cmp(&path(low)), Ordering::Equal);
+            for high in &rising[index + 1..] {
+                assert!(path(low) < path(high) && path(high) > path(low), "{low:?} {high:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_of_a_path() {
+        let deep = path("a/b/c");
+        assert_eq!((deep.depth(), deep.name(), deep.parent()), (3, &b"c"[..], Some(&b"a/b"[..])));
+        assert_eq!((path("a").depth(), path("a").name(), path("a").parent()), (1, &b"a"[..], None));
+        assert!(deep.components().eq([b"a", b"b", b"c"]));
+        assert!(path("a").child(b"b").unwrap() == path("a/b"));
+        assert_eq!(path("a").child(b"b/c"), Err(ArchiveFault::Path));
+        assert_eq!(path("a").child(b".."), Err(ArchiveFault::Path));
+        assert_eq!(path("a").child(&[b'n'; 256]), Err(ArchiveFault::PathLimit));
+        let listed = path("a").listed_child(&[b'n'; 256]).unwrap();
+        assert!(!listed.is_within_limits() && deep.is_within_limits());
+    }
+
+    #[test] // [S3.1]
+    fn limits_are_reached_and_not_passed() {
+        let parse = |bytes: Vec<u8>| EntryPath::parse(&bytes).map(|path| path.depth());
+        assert_eq!(parse(vec![b'a'; 255]), Ok(1));
+        assert_eq!(parse(vec![b'a'; 256]), Err(ArchiveFault::PathLimit));
+        assert_eq!(parse([b"a/".repeat(63), b"a".to_vec()].concat()), Ok(64));
+        assert_eq!(parse([b"a/".repeat(64), b"a".to_vec()].concat()), Err(ArchiveFault::PathLimit));
+        let component = [&[b'a'; 255][..], b"/"].concat();
+        assert_eq!(parse(component.repeat(16)[..4095].to_vec()), Ok(16));
+        assert_eq!(parse([component.repeat(16), b"a".to_vec()].concat()), Err(ArchiveFault::PathLimit));
+    }
+
+    #[test]
+    fn no_name_is_printed() {
+        let target = Target::parse(b"secret", &path("a")).unwrap();
+        assert_eq!(format!("{:?} {target:?}", path("secret")), "… …");
+    }
+
+    #[test]
+    fn damaged_states_of_a_tree_are_refused() {
+        for bytes in [&[0x81, 0][..], &[0x82, 0x41, b'a', 2], &[0x82, 0x42, b'.', b'.', 1]] {
+            assert!(codec::decode::<Tree>(bytes).is_err(), "{bytes:02x?}");
+        }
+    }
+
+    /// Whether these paths keep the rule, by its words.
+    fn keeps_the_rule(rows: &[(EntryPath, Node)]) -> bool {
+        let components = |path: &EntryPath| path.components().map(<[u8]>::to_vec).collect::<Vec<_>>();
+        let rises = rows.windows(2).all(|pair| components(&pair[0].0) < components(&pair[1].0));
+        let has_parent = |(index, (path, _)): (usize, &(EntryPath, Node))| {
+            let is_parent =
+                |(it, node): &(EntryPath, Node)| *node == Node::Folder && Some(it.as_bytes()) == path.parent();
+            path.parent().is_none() || rows[..index].iter().any(is_parent)
+        };
+        rises && rows.iter().enumerate().all(has_parent)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test] // [S6.7]
+        fn order_is_that_of_the_components(a in "[a/ -]{1,6}", b in "[a/ -]{1,6}") {
+            if let (Ok(a), Ok(b)) = (EntryPath::parse(a.as_bytes()), EntryPath::parse(b.as_bytes())) {
+                prop_assert_eq!(a.cmp(&b), a.components().cmp(b.components()));
+            }
+        }
+
+        #[test] // [S6.7]
+        fn a_walk_with_sorted_names_rises(
+            tree in btree_map(vec(1_u8..=255, 1..3), btree_map(vec(1_u8..=255, 1..3), any::<()>(), 0..5), 1..6),
+        ) {
+            let is_name = |name: &&Vec<u8>| EntryPath::parse(name).is_ok() && !name.contains(&b'/');
+            let mut checker = Tree::default();
+            let mut last: Option<EntryPath> = None;
+            for (name, inside) in tree.iter().filter(|(name, _)| is_name(name)) {
+                let folder = EntryPath::parse(name).unwrap();
+                let walk = inside.keys().filter(is_name).map(|name| folder.child(name).unwrap());
+                for path in std::iter::once(folder.clone()).chain(walk) {
+                    let node = if path == folder { Node::Folder } else { Node::Leaf };
+                    prop_assert_eq!(checker.admit(&path, node), Ok(()));
+                    prop_assert!(last.is_none_or(|last| last < path));
+                    last = Some(path);
+                }
+            }
+        }
+
+        #[test] // [S6.7]
+        fn the_last_path_is_enough_to_judge_the_next(
+            rows in vec(("[ab]{1,2}(/[ab-]{1,2}){0,3}", any::<bool>()), 1..8),
+            is_sorted in any::<bool>(),
+        ) {
+            let node = |is_folder| if is_folder { Node::Folder } else { Node::Leaf };
+            let mut rows: Vec<_> = rows.into_iter().map(|(text, folder)| (path(&text), node(folder))).collect();
+            if is_sorted {
+                rows.sort_by(|a, b| a.0.cmp(&b.0));
+            }
+            let mut checker = Tree::default();
+            let admits = rows.iter().all(|(path, node)| {
+                checker = codec::decode(&codec::encode(&checker)).unwrap();
+                checker.admit(path, *node).is_ok()
+            });
+            prop_assert_eq!(admits, keeps_the_rule(&rows));
+        }
+
+        #[test] // [S6.8]
+        fn no_chain_of_links_leaves_the_root(
+            links in btree_map("[xy](/[xy]){0,2}", "(\\.\\.?|[xy])(/(\\.\\.?|[xy])){0,4}", 1..6),
+        ) {
+            // A model of a file system: every path is a folder, but for the links that the rule lets pass.
+            let links: std::collections::BTreeMap<_, _> = links
+                .into_iter()
+                .filter(|(at, target)| Target::parse(target.as_bytes(), &path(at)).is_ok())
+                .collect();
+            let is_real_folder = |at: &str| !links.keys().any(|link| format!("{at}/").starts_with(&format!("{link}/")));
+            for (at, target) in &links {
+                let Some((parent, _)) = at.rsplit_once('/') else {
+                    prop_assert!(resolve(&links, Vec::new(), target, 40));
+                    continue;
+                };
+                // The archive's order makes the folder of every link a folder.
+                if is_real_folder(parent) {
+                    let above = parent.split('/').map(str::to_owned).collect();
+                    prop_assert!(resolve(&links, above, target, 40));
+                }
+            }
+        }
+    }
+
+    /// Follows a target as a system would; false if it climbs above the root.
+    fn resolve(links: &std::collections::BTreeMap<String, String>, from: Vec<String>, target: &str, hops: u32) -> bool {
+        let mut at = from;
+        let mut rest: Vec<String> = target.split('/').rev().map(str::to_owned).collect();
+        let mut hops = hops;
+        while let Some(component) = rest.pop() {
+            match component.as_str() {
+                "" | "." => {}
+                ".." => {
+                    if at.pop().is_none() {
+                        return false;
+                    }
+                }
+                name => {
+                    at.push(name.to_owned());
+                    if let Some(next) = links.get(&at.join("/")) {
+                        at.pop();
+                        rest.extend(next.split('/').rev().map(str::to_owned));
+                        hops -= 1;
+                        if hops == 0 {
+                            return true;
+                        }
+                    }
+                }
+            }
+        }
+        true
+    }
+}

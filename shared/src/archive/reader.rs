@@ -1,7 +1,7 @@
 //! The reader: items in, what is to be placed out, every rule enforced.
 //!
 //! # Source
-//! SPEC [S6] [S9].
+//! SPEC [S6.1] to [S6.8], [S9.1] to [S9.5].
 
 use zeroize::Zeroizing;
 
@@ -79,6 +79,11 @@ impl ReaderState {
     /// The file under way.
     pub fn open(&self) -> Option<&OpenFile> {
         self.sequence.open()
+    }
+
+    #[cfg(test)]
+    pub(super) fn sequence_root(&self, manifest_key: &[u8; 32]) -> Root {
+        self.sequence.root_hash(manifest_key)
     }
 }
 
@@ -166,14 +171,12 @@ impl Reader {
         }
         match item {
             ItemRef::Entry(entry) => {
-                let file = entry.clone();
-                match sequence.begin(key, entry)? {
-                    None => {
-                        self.state.began = Some(place);
-                        Ok(Event::FileBegin(file))
-                    }
-                    Some(done) => Ok(self.finished(done, place)),
+                if let Some(done) = sequence.begin(key, entry)? {
+                    return Ok(self.finished(done, place));
                 }
+                self.state.began = Some(place);
+                let open = sequence.open().ok_or(ArchiveFault::State)?;
+                Ok(Event::FileBegin(open.entry().clone()))
             }
             ItemRef::Data(bytes) => Ok(Event::Data { offset: sequence.piece(bytes)?, bytes }),
             ItemRef::End(end) => {

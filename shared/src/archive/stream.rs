@@ -42,7 +42,7 @@ const SPARE_MAX: usize = 4;
 impl Cutter {
     /// Begins a section: the first payload is block `at` and fresh.
     pub fn start(size: BlockSize, at: BlockIndex) -> Self {
-        // [S8.4]
+        // [S8.4] [S8.6] What is durable stays; a new run goes on behind it.
         Self { size, next: at, start: Start::Fresh, payload: Vec::new(), frames_ended: 0, spare: Vec::new() }
     }
 
@@ -344,5 +344,39 @@ impl Partial {
     fn finish(self) -> Option<(Location, Result<Packed, ArchiveFault>)> {
         let location = self.location;
         self.body.map(|(head, body)| (location, Packed::new(head, body)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::{Level, Packer};
+    use super::super::tests::noise;
+    use super::*;
+
+    #[test] // [S8.3] [S8.4]
+    fn frames_end_in_the_block_that_holds_their_last_byte() {
+        let capacity = BlockSize::Small.payload_bytes() - PAYLOAD_HEAD_BYTES;
+        let frame =
+            |wire_bytes| Packer::new(Level::STORED).unwrap().pack(noise(1, wire_bytes - FRAME_HEAD_BYTES)).unwrap();
+        let mut cutter = Cutter::start(BlockSize::Small, BlockIndex(5));
+        let mut cuts = Vec::new();
+        let mut add = |wire_bytes| {
+            let Location { block, offset } = cutter.frame(&frame(wire_bytes), &mut cuts).unwrap();
+            let ended: Vec<_> = cuts.drain(..).map(|cut| (cut.block.0, cut.frames_ended, cut.payload[1])).collect();
+            (block.0, offset as usize, ended)
+        };
+        assert_eq!(add(100), (5, 0, vec![]));
+        assert_eq!(add(capacity - 100), (5, 100, vec![(5, 2, 1)]), "it just fills the block");
+        assert_eq!(add(capacity + 1), (6, 0, vec![(6, 0, 0)]));
+        assert_eq!(add(capacity - 2), (7, 1, vec![]));
+        assert_eq!(add(20), (7, capacity - 1, vec![(7, 2, 0)]), "its head is cut");
+        let last = cutter.flush().unwrap().unwrap();
+        assert_eq!((last.block.0, last.frames_ended, &last.payload[..8]), (8, 1, &[0, 0, 0, 0, 0, 0, 0, 19][..]));
+        assert_eq!(last.payload.len(), BlockSize::Small.payload_bytes());
+        assert_eq!(cutter.flush().unwrap(), None);
+        cutter.recycle(last.payload);
+        assert_eq!(cutter.frame(&frame(50), &mut cuts).unwrap(), Location { block: BlockIndex(9), offset: 0 });
+        let clean = cutter.flush().unwrap().unwrap();
+        assert!(clean.payload[PAYLOAD_HEAD_BYTES + 50..].iter().all(|&byte| byte == 0), "a used buffer is clean");
     }
 }

@@ -1,7 +1,7 @@
 //! The writer: entries and their bytes in, raw frames out, each with the state from which to go on after it.
 //!
 //! # Source
-//! SPEC [S6] [S9.3] [S14.4].
+//! SPEC [S6.1] to [S6.8], [S9.3], [S14.4].
 
 use zeroize::Zeroizing;
 
@@ -390,6 +390,7 @@ impl Writer {
 
     /// The state as it is, if so many bytes more do not fit into the frame under way.
     fn state_if_full(&self, bytes: usize) -> Option<WriterState> {
+        // [S7.2]
         (self.used + bytes > FRAME_RAW_BYTES_MAX).then(|| self.state.clone())
     }
 
