@@ -297,7 +297,7 @@ impl Running {
         self.signal(Signal::STOP);
         // The signal is delivered to a running thread at its next entry into the kernel; until then it still works.
         wait::until("the process to stop", self.limit, || {
-            self.state_letters().is_some_and(|all| all.iter().all(|s| *s == 'T')).then_some(())
+            self.state_letters().is_some_and(|all| all.iter().all(|state| matches!(state, 'T' | 'Z'))).then_some(())
         });
     }
 
