@@ -80,12 +80,12 @@ fn a_code_is_spent_after_the_receipt_also_for_its_buyer_elsewhere() {
 fn a_revoked_code_opens_nothing() {
     let scene = scene();
     let code = scene.seller.pushed(&scene.relay, [&scene.source]);
-    scene.seller.run(["revoke", "1", "--yes"]).exits(0);
+    scene.seller.run(["revoke", "1"]).exits(0);
     scene.buyer.pull(&code, scene.scratch.join("out")).run().exits(7);
     assert!(!scene.scratch.join("out/customers").exists());
     scene.seller.run(["wait", "1"]).exits(7);
     // Burning twice is burning once.
-    scene.seller.run(["revoke", "1", "--yes"]).exits(0);
+    scene.seller.run(["revoke", "1"]).exits(0);
 }
 
 #[test] // [S13.8]
