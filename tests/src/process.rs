@@ -117,7 +117,17 @@ impl Launch {
         let stdout = Caught::of(child.stdout.take().expect("standard output is piped"));
         let stderr = Caught::of(child.stderr.take().expect("standard error is piped"));
         let input = child.stdin.take();
-        Running { child, input, stdout, stderr, shown: self.shown(), limit: self.limit, reaped: false, peak_kib: 0 }
+        Running {
+            child,
+            input,
+            stdout,
+            stderr,
+            shown: self.shown(),
+            limit: self.limit,
+            reaped: false,
+            peak_kib: 0,
+            cpu_ticks: 0,
+        }
     }
 
     /// Runs it to its end.
@@ -209,6 +219,7 @@ pub struct Running {
     limit: Duration,
     reaped: bool,
     peak_kib: u64,
+    cpu_ticks: u64,
 }
 
 impl Running {
@@ -335,7 +346,7 @@ impl Running {
         self.input = None;
         let limit = self.limit;
         match wait::try_until(limit, || {
-            self.sample_peak();
+            self.sample();
             (!self.is_running()).then_some(())
         }) {
             Ok(()) => self.reap(),
@@ -357,6 +368,7 @@ impl Running {
             stderr: self.stderr.bytes(),
             shown: self.shown.clone(),
             peak_kib: self.peak_kib,
+            cpu_ticks: self.cpu_ticks,
         }
     }
 
@@ -386,13 +398,34 @@ impl Running {
         Some(tasks.flatten().filter_map(letter).collect())
     }
 
-    /// Remembers the greatest resident memory so far: the kernel keeps the mark, but not beyond the end.
-    fn sample_peak(&mut self) {
-        let Ok(status) = std::fs::read_to_string(format!("/proc/{}/status", self.id())) else { return };
-        let mark =
-            status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
-        self.peak_kib = self.peak_kib.max(mark.unwrap_or(0));
+    /// Remembers what the kernel tells of a process only while it lives: the greatest resident memory and the time it
+    /// computed. Both only grow, so the last look misses little.
+    fn sample(&mut self) {
+        let usage = usage(self.id());
+        self.peak_kib = self.peak_kib.max(usage.peak_kib);
+        self.cpu_ticks = self.cpu_ticks.max(usage.cpu_ticks);
     }
+}
+
+/// What a process has used up so far.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// The greatest resident memory, in KiB.
+    pub peak_kib: u64,
+    /// Time on a processor, in hundredths of a second.
+    pub cpu_ticks: u64,
+}
+
+/// Asks the kernel what a process has used up; zeros when it is gone.
+pub fn usage(process: u32) -> Usage {
+    let read = |file: &str| std::fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
+    let kib = |line: &str| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok();
+    let peak_kib = read("status").lines().find_map(kib).unwrap_or(0);
+    // The fields after the name in parentheses begin with the third; 14 and 15 are user and system time.
+    let stat = read("stat");
+    let fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split_whitespace();
+    let cpu_ticks = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    Usage { peak_kib, cpu_ticks }
 }
 
 impl Drop for Running {
@@ -422,6 +455,8 @@ pub struct Ended {
     pub stderr: Vec<u8>,
     /// The greatest resident memory seen while [`Running::end`] waited, in KiB.
     pub peak_kib: u64,
+    /// The time it computed, as far as [`Running::end`] saw it, in hundredths of a second.
+    pub cpu_ticks: u64,
     shown: String,
 }
 
