@@ -98,8 +98,8 @@ const CODE_USED: Told = Told { code: "code-used", exit: 7, english: "used", chin
 const CODE_EXPIRED: Told = Told { code: "code-expired", exit: 7, english: "expired", chinese: "过期" };
 const CODE_REVOKED: Told = Told { code: "code-revoked", exit: 7, english: "revoked", chinese: "撤销" };
 
-fn words<'a>(first: &[&'a str], last: &'a Path) -> Vec<&'a Path> {
-    first.iter().map(Path::new).chain([last]).collect()
+fn words(first: &[&str], last: &Path) -> Vec<PathBuf> {
+    first.iter().map(PathBuf::from).chain([last.to_owned()]).collect()
 }
 
 #[test]
