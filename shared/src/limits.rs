@@ -19,6 +19,8 @@ pub const PATH_BYTES_MAX: usize = 4096;
 pub const PATH_COMPONENTS_MAX: usize = 64;
 /// One component of a path.
 pub const COMPONENT_BYTES_MAX: usize = 255;
+/// The last component of a path that is listed for being too long or too deep.
+pub const LISTED_COMPONENT_BYTES_MAX: usize = 1024;
 /// The target of a link.
 pub const TARGET_BYTES_MAX: usize = 4096;
 /// The bytes of one Data item, and the piece of a file that is hashed as one subtree.
@@ -41,6 +43,14 @@ pub const BLOCKS_MAX: u64 = 1 << 32;
 pub const LABEL_CHARS_MAX: usize = 120;
 /// The biggest entries named in an offer.
 pub const BIGGEST_MAX: usize = 8;
+/// The name of one of the biggest entries in an offer, in characters.
+pub const BIGGEST_NAME_CHARS_MAX: usize = 255;
+/// The lengths a sealed offer's content is padded to.
+pub const OFFER_PADDED_BYTES: [usize; 4] = [4 * 1024, 16 * 1024, 64 * 1024, 252 * 1024];
+/// A code as somebody typed or pasted it.
+pub const CODE_INPUT_BYTES_MAX: usize = 4 * 1024;
+/// An OpenSSH key file.
+pub const IDENTITY_FILE_BYTES_MAX: usize = 16 * 1024;
 /// A receipt sealed to the seller.
 pub const SEALED_RECEIPT_BYTES_MAX: usize = 16 * 1024;
 /// Times a file that changes while it is read is read.
@@ -51,3 +61,5 @@ pub const STREAMS_MAX: u32 = 16;
 pub const REFUSED_CLAIMS_MAX: usize = 64;
 /// Events sent in one snapshot.
 pub const EVENTS_MAX: usize = 256;
+/// A written invite: its bech32m part, `@`, a host name and a port.
+pub const INVITE_CHARS_MAX: usize = 90 + 1 + 253 + 6;

@@ -1,1 +1,59 @@
-//! Being written.
+//! Signed statements: what seller and buyer can show to anybody, checkable with `ssh-keygen -Y verify` alone.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`identity`] | long-term keys in OpenSSH form, and fingerprints |
+//! | [`time`] | times as people write them |
+//! | [`line`](mod@line) | the strict text form: reading and writing a statement line by line |
+//! | [`statement`] | the four statements |
+//! | [`signature`] | SSHSIG signatures over them |
+//! | [`claim`] | checking a claim |
+//! | [`archive`] | checking a seal and a receipt against what the seller stated |
+//! | `offer` | the sealed offer (only with `endpoint`) |
+//! | `receipt` | the sealed receipt (only with `endpoint`) |
+//!
+//! # Source
+//! SPEC section S10.
+
+pub mod archive;
+pub mod claim;
+mod fault;
+pub mod identity;
+pub mod line;
+#[cfg(feature = "endpoint")]
+pub mod offer;
+#[cfg(feature = "endpoint")]
+pub mod receipt;
+pub mod signature;
+pub mod statement;
+pub mod time;
+
+pub use archive::{ReceiptCheck, SealCheck, VerifiedReceipt, VerifiedSeal, check_receipt, check_seal};
+pub use claim::{ClaimCheck, VerifiedClaim, check_claim};
+pub use fault::ProofFault;
+pub use identity::{Fingerprint, Identity, IdentityFault, PublicIdentity, fingerprint_of_link_key};
+pub use line::{LineProblem, StatementFault};
+#[cfg(feature = "endpoint")]
+pub use offer::{Biggest, OpenedOffer, Summary, open_offer, seal_offer};
+#[cfg(feature = "endpoint")]
+pub use receipt::{ReceiptBundle, open_receipt, seal_receipt};
+pub use signature::{sign, verify};
+pub use statement::{Agreement, Channel, ClaimText, Kind, Mode, OfferText, ReceiptText, SealText, Verified};
+pub use time::Stamp;
+
+use crate::ids::Digest;
+
+/// SHA-256 of some bytes.
+pub fn digest(bytes: &[u8]) -> Digest {
+    let mut digest = Digest([0; 32]);
+    digest.0.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref());
+    digest
+}
+
+/// What a statement is named by: the hash of its text.
+///
+/// # Source
+/// SPEC [S10.1].
+pub fn text_id(text: &str) -> Digest {
+    digest(text.as_bytes())
+}
