@@ -51,8 +51,9 @@ fn a_relay_holds_nothing_that_can_be_read() {
     let scratch = Scratch::new();
     let folder = scratch.folder("relay-machine");
     // Everything the relay can be made to say.
-    let base = Launch::new(programs::relay(), &folder).env("HOME", &folder).env("RUST_LOG", "trace");
-    let mut relay = RelayProc::start_from(base, scratch.join("planted-data-folder-of-the-relay"), 0, &[]);
+    let base = Launch::new(programs::relay(), &folder).env("HOME", &folder);
+    let mut relay =
+        RelayProc::start_from(base, scratch.join("planted-data-folder-of-the-relay"), 0, &["--log", "trace"]);
     let (seller, buyer) = (Person::new(&scratch, "seller"), Person::new(&scratch, "buyer"));
     seller.run(["identity", "create", "--name", SELLER]).exits(0);
     buyer.run(["identity", "create", "--name", BUYER]).exits(0);
