@@ -38,9 +38,12 @@ fn a_second_buyer_is_refused_and_the_seller_sees_it() {
     assert!(!into.exists() || std::fs::read_dir(&into).unwrap().next().is_none(), "nothing was written");
 
     let waited = scene.seller.run(["wait", "1", "--json"]).exits(0);
-    assert!(waited.out().contains("refused"), "the attempt is shown to scripts\n{waited}");
-    let status = scene.seller.run(["status", "1"]).exits(0);
-    assert!(status.out().contains('1'), "the status is shown\n{status}");
+    let claims: Vec<_> = waited.events().into_iter().filter(|event| event["event"] == "claimed").collect();
+    assert!(claims.iter().any(|claim| claim["accepted"] == false), "the attempt is shown to scripts\n{waited}");
+    let before = scene.seller.run(["status", "1"]).exits(0).out();
+    Person::new(&scene.scratch, "third").pull(&code, &into).run().exits(7);
+    let after = scene.seller.run(["status", "1"]).exits(0).out();
+    assert_ne!(before, after, "another attempt shows in the status");
 }
 
 #[test] // [S13.5]

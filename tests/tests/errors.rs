@@ -74,29 +74,38 @@ fn reads(told: &Told, language: Language, ended: &Ended) {
     }
 }
 
-const SOURCE_MISSING: Told = Told { code: "source-missing", exit: 2, english: "is not there", chinese: "不存在" };
+const SOURCE_MISSING: Told = Told { code: "source-missing", exit: 2, english: "does not exist", chinese: "不存在" };
 const SOURCE_UNREADABLE: Told =
     Told { code: "source-unreadable", exit: 9, english: "cannot be read", chinese: "无法读取" };
-const SAME_NAME: Told = Told { code: "same-name", exit: 2, english: "same name", chinese: "同名" };
+const SAME_NAME: Told = Told { code: "same-name", exit: 2, english: "same name", chinese: "重名" };
 const UNREACHABLE: Told =
     Told { code: "relay-unreachable", exit: 5, english: "cannot be reached", chinese: "无法连接" };
-const RELAY_KEY: Told = Told { code: "relay-key", exit: 8, english: "another key", chinese: "密钥" };
-const RELAY_VERSION: Told = Told { code: "relay-version", exit: 6, english: "version", chinese: "版本" };
-const NOT_ENROLLED: Told = Told { code: "not-enrolled", exit: 6, english: "not enrolled", chinese: "登记" };
-const INVITE: Told = Told { code: "invite-refused", exit: 6, english: "invite", chinese: "邀请" };
-const QUOTA: Told = Told { code: "quota", exit: 6, english: "more than", chinese: "超过" };
-const RELAY_FULL: Told = Told { code: "relay-full", exit: 6, english: "full", chinese: "已满" };
-const NO_SPACE: Told = Told { code: "no-space", exit: 9, english: "space", chinese: "空间" };
-const CONFLICTS: Told = Told { code: "conflicts", exit: 3, english: "--conflict", chinese: "--conflict" };
-const ANSWER: Told = Told { code: "answer-needed", exit: 3, english: "--yes", chinese: "--yes" };
-const NO_TRANSFER: Told = Told { code: "no-such-transfer", exit: 10, english: "no transfer", chinese: "没有" };
-const HELD: Told = Told { code: "held", exit: 11, english: "another run", chinese: "另一个" };
-const CODE_NOT: Told = Told { code: "code-wrong", exit: 7, english: "not a code", chinese: "不是" };
-const CODE_TYPO: Told = Told { code: "code-mistyped", exit: 7, english: "mistyped", chinese: "输错" };
-const CODE_UNKNOWN: Told = Told { code: "code-unknown", exit: 7, english: "does not know", chinese: "不认识" };
-const CODE_USED: Told = Told { code: "code-used", exit: 7, english: "used", chinese: "已被使用" };
-const CODE_EXPIRED: Told = Told { code: "code-expired", exit: 7, english: "expired", chinese: "过期" };
-const CODE_REVOKED: Told = Told { code: "code-revoked", exit: 7, english: "revoked", chinese: "撤销" };
+const RELAY_KEY: Told =
+    Told { code: "relay-key", exit: 8, english: "another machine than expected", chinese: "不是预期的机器" };
+const RELAY_VERSION: Told =
+    Told { code: "relay-version", exit: 6, english: "does not speak the protocol", chinese: "不支持" };
+const NOT_ENROLLED: Told =
+    Told {
+        code: "not-enrolled", exit: 6, english: "may not send through this relay", chinese: "未在此中继登记"
+    };
+const INVITE: Told =
+    Told { code: "invite-refused", exit: 6, english: "does not accept this invite", chinese: "不接受此邀请码" };
+const QUOTA: Told = Told { code: "quota", exit: 6, english: "than the relay allows", chinese: "超出中继允许" };
+const RELAY_FULL: Told = Told { code: "relay-full", exit: 6, english: "storage is full", chinese: "已满" };
+const NO_SPACE: Told = Told { code: "no-space", exit: 9, english: "not enough space", chinese: "空间不足" };
+const CONFLICTS: Told = Told { code: "conflicts", exit: 3, english: "in the way", chinese: "同名的其他文件" };
+const ANSWER: Told = Told { code: "answer-needed", exit: 3, english: "an answer is needed", chinese: "需要回答" };
+const NO_TRANSFER: Told =
+    Told { code: "no-such-transfer", exit: 10, english: "there is no transfer", chinese: "本机没有移交" };
+const HELD: Told =
+    Told { code: "held", exit: 11, english: "another run is working", chinese: "另一个运行中的程序" };
+const CODE_NOT: Told = Told { code: "code-wrong", exit: 7, english: "this is not a code", chinese: "这不是代码" };
+const CODE_TYPO: Told = Told { code: "code-mistyped", exit: 7, english: "mistyped", chinese: "输入错误" };
+const CODE_UNKNOWN: Told =
+    Told { code: "code-unknown", exit: 7, english: "knows no transfer", chinese: "没有与此代码对应" };
+const CODE_USED: Told = Told { code: "code-used", exit: 7, english: "already been used", chinese: "已被使用" };
+const CODE_EXPIRED: Told = Told { code: "expired", exit: 7, english: "the code expired", chinese: "已过期" };
+const CODE_REVOKED: Told = Told { code: "revoked", exit: 7, english: "took this transfer back", chinese: "已撤销" };
 
 fn words(first: &[&str], last: &Path) -> Vec<PathBuf> {
     first.iter().map(PathBuf::from).chain([last.to_owned()]).collect()
@@ -316,6 +325,7 @@ fn existing_files_stand_in_the_way() {
     // The same content is no conflict.
     data::write(out.join("customers/合同.pdf"), b"contract");
     tells(&CONFLICTS, &scene.buyer, |buyer| buyer.pull(&code, &out));
+    scene.buyer.pull(&code, &out).run().exits(3).says("--conflict");
     let ended = scene.buyer.pull(&code, &out).args(["--conflict", "fail"]).run();
     assert!(!matches!(ended.code, Some(0 | 4)), "{ended}");
     assert_eq!(fs::read(&mine).unwrap(), b"mine");
@@ -362,6 +372,7 @@ fn an_answer_is_needed_where_nobody_can_be_asked() {
     let code = scene.seller.pushed(&scene.relay, [&scene.source]);
     let out = scene.scratch.join("out");
     tells(&ANSWER, &scene.buyer, |buyer| buyer.handover(["pull", &code, "--out"]).arg(&out));
+    scene.buyer.handover(["pull", &code, "--out"]).arg(&out).run().exits(3).says("--yes");
     assert!(!out.join("customers").exists());
     scene.buyer.pull(&code, &out).run().exits(0);
 }
