@@ -83,16 +83,6 @@ impl Sqlite {
         Ok(Self { connection })
     }
 
-    /// Writes the log back into the file and empties it, so that nothing deleted stays in it.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn checkpoint(&self) -> Result<(), LedgerError> {
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(tried("write its log back"))
-    }
-
     fn run(&self, tried_to: &'static str, sql: &str, params: impl Params) -> Result<(), LedgerError> {
         let mut statement = self.connection.prepare_cached(sql).map_err(tried(tried_to))?;
         statement.execute(params).map_err(tried(tried_to))?;
@@ -380,6 +370,11 @@ impl Backend for Sqlite {
 
     fn rollback(&mut self) -> Result<(), LedgerError> {
         if self.connection.is_autocommit() { Ok(()) } else { self.run("roll back", "ROLLBACK", []) }
+    }
+
+    /// Writes the log back into the file and empties it.
+    fn tidy(&mut self) -> Result<(), LedgerError> {
+        self.one("write its log back", "PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map(drop)
     }
 
     fn changes(&self) -> u64 {
