@@ -79,12 +79,14 @@ pub(crate) fn of(error: &Error, side: Option<Role>, style: &Style) -> Problem {
         | Error::Version { .. }
         | Error::RelayKey { .. }
         | Error::Lost { .. }
-        | Error::RelayMisbehaved(_) => of_relay(error, style),
+        | Error::RelayMisbehaved(_) => of_relay(error, side, style),
         Error::Altered { .. }
         | Error::BadReceipt(_)
         | Error::Disk { .. }
         | Error::Space { .. }
         | Error::Conflicts { .. }
+        | Error::NotOneFile
+        | Error::CannotTakeBack
         | Error::State { .. }
         | Error::JournalBehind { .. }
         | Error::Internal(_) => of_local(error, style),
@@ -153,9 +155,12 @@ fn of_source(error: &Error, style: &Style) -> Problem {
     Problem::new(code, exit, message, hint)
 }
 
-fn of_relay(error: &Error, style: &Style) -> Problem {
+fn of_relay(error: &Error, side: Option<Role>, style: &Style) -> Problem {
     let words = &style.words;
     let (code, exit, message, hint) = match error {
+        Error::NoRelay if side == Some(Role::Seller) => {
+            ("not-enrolled", Exit::Usage, t!(words, "problem-no-relay-seller"), t!(words, "hint-not-enrolled"))
+        }
         Error::NoRelay => ("no-relay", Exit::Usage, t!(words, "problem-no-relay"), t!(words, "hint-no-relay")),
         Error::Unreachable { address, source } => (
             "relay-unreachable",
@@ -239,6 +244,15 @@ fn of_local(error: &Error, style: &Style) -> Problem {
             t!(words, "problem-conflicts", count = *count, first = shown_path(first.reveal())),
             t!(words, "hint-conflicts"),
         ),
+        Error::NotOneFile => {
+            ("not-one-file", Exit::Usage, t!(words, "problem-not-one-file"), t!(words, "hint-not-one-file"))
+        }
+        Error::CannotTakeBack => (
+            "changed-while-sent",
+            Exit::Failed,
+            t!(words, "problem-cannot-take-back"),
+            t!(words, "hint-cannot-take-back"),
+        ),
         Error::State { path, .. } => (
             "state",
             Exit::Failed,
@@ -279,7 +293,7 @@ fn of_run(error: &Error, style: &Style) -> Problem {
         Error::AnswerNeeded { option } => (
             "answer-needed",
             Exit::AnswerNeeded,
-            t!(words, "problem-answer", option = *option),
+            t!(words, "problem-answer"),
             t!(words, "hint-answer", option = *option),
         ),
         Error::Declined => ("declined", Exit::Done, t!(words, "problem-declined"), t!(words, "hint-declined")),

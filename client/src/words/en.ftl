@@ -470,6 +470,7 @@ hint-stdin = start it anew: run the command again with --new
 
 problem-no-relay = the code names no relay
 hint-no-relay = ask the seller for the relay's address and add --relay HOST
+problem-no-relay-seller = this relay is not in the relay book
 problem-unreachable = the relay { $relay } cannot be reached: { $reason }
 hint-unreachable = check the network and the address; is UDP blocked? The same command continues
 problem-version = the relay { $relay } does not speak the protocol of handover { $own }
@@ -499,6 +500,10 @@ problem-conflicts = { $count ->
    *[other] { $count } other files of the same names are in the way, the first is { $first }
 }
 hint-conflicts = say what to do with --conflict skip, rename or overwrite, or choose another folder with --out; nothing was overwritten
+problem-not-one-file = only a transfer of a single file can go to standard output
+hint-not-one-file = choose a folder with --out DIR; the code is still good
+problem-cannot-take-back = the file changed while it was sent, and what went to standard output cannot be taken back
+hint-cannot-take-back = do not use what was written; run the same command again with --out DIR
 problem-state = a file of this machine's state is not as it was left: { $path }: { $detail }
 hint-state = restore it from a backup, or move it away and begin anew
 problem-journal = the relay holds { $relay } blocks of this transfer, but this machine only remembers { $journal }

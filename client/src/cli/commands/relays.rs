@@ -33,8 +33,7 @@ pub(super) async fn run(command: RelayCommand, context: &Context) -> Result<Exit
 
 /// Where the relay of an invite is.
 pub(super) fn address_of_invite(text: &str) -> Option<RelayAddress> {
-    let invite = Invite::parse(text).ok()?;
-    Some(RelayAddress { host: invite.host.clone(), port: invite.port })
+    Invite::parse(text).ok().map(|invite| invite.address)
 }
 
 async fn add(invite: Option<String>, context: &Context) -> Result<Exit, Failure> {
