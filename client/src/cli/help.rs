@@ -52,8 +52,10 @@ fn dress_arg(arg: Arg, words: &Words, path: &str) -> Arg {
         t!(words, "heading-options")
     };
     let key = arg_key(path, &arg);
-    let mut arg =
-        arg.help(words.say(&key, &[])).help_heading(heading).hide_possible_values(true).hide_default_value(true);
+    let mut arg = arg.help(words.say(&key, &[])).help_heading(heading);
+    if arg.get_action().takes_values() {
+        arg = arg.hide_possible_values(true).hide_default_value(true);
+    }
     if let Some(kind) = value_kind(&arg) {
         arg = arg.value_name(words.say(&format!("value-{kind}"), &[]));
     }

@@ -158,12 +158,9 @@ fn of_source(error: &Error, style: &Style) -> Problem {
 fn of_relay(error: &Error, side: Option<Role>, style: &Style) -> Problem {
     let words = &style.words;
     let (code, exit, message, hint) = match error {
-        Error::NoRelay if side == Some(Role::Seller) => (
-            "not-enrolled",
-            Exit::Usage,
-            t!(words, "problem-no-relay-seller"),
-            t!(words, "hint-not-enrolled"),
-        ),
+        Error::NoRelay if side == Some(Role::Seller) => {
+            ("not-enrolled", Exit::Usage, t!(words, "problem-no-relay-seller"), t!(words, "hint-not-enrolled"))
+        }
         Error::NoRelay => ("no-relay", Exit::Usage, t!(words, "problem-no-relay"), t!(words, "hint-no-relay")),
         Error::Unreachable { address, source } => (
             "relay-unreachable",
@@ -296,7 +293,7 @@ fn of_run(error: &Error, style: &Style) -> Problem {
         Error::AnswerNeeded { option } => (
             "answer-needed",
             Exit::AnswerNeeded,
-            t!(words, "problem-answer", option = *option),
+            t!(words, "problem-answer"),
             t!(words, "hint-answer", option = *option),
         ),
         Error::Declined => ("declined", Exit::Done, t!(words, "problem-declined"), t!(words, "hint-declined")),

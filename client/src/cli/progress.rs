@@ -124,13 +124,12 @@ pub(crate) fn total_line(style: &Style, view: &View) -> String {
     for (index, part) in parts.iter().enumerate() {
         // What comes last says least; a stall says most.
         let is_stall = view.stalled.is_some() && index + 1 == parts.len();
-        let room = visible_columns(part) + 2;
+        let gap = if index > 0 { "  " } else { "" };
+        let room = gap.len() + visible_columns(part);
         if used + room > style.width && !is_stall {
             continue;
         }
-        if index > 0 {
-            line.push_str("  ");
-        }
+        line.push_str(gap);
         line.push_str(part);
         used += room;
     }
@@ -143,7 +142,7 @@ fn counted(style: &Style, view: &View) -> Vec<String> {
     let mut parts = Vec::new();
     match progress.bytes_total {
         Some(total) => {
-            parts.push(format!("{:>3} %", percent(progress.bytes_done, total)));
+            parts.push(format!("{:>2} %", percent(progress.bytes_done, total)));
             parts.push(size_of(progress.bytes_done, total));
         }
         None => parts.push(size(progress.bytes_done)),
@@ -270,8 +269,9 @@ mod tests {
     #[test]
     fn the_total_line_in_both_languages() {
         let mut style = Style::plain(Language::English);
+        style.width = 90;
         let line = total_line(&style, &sending());
-        assert_eq!(line, "  Sending       62 %  2.0/3.2 GB  118 MB/s  ETA 10 s  700/1 204 files  packed 4.1x");
+        assert_eq!(line, "  Sending      62 %  2.0/3.2 GB  118 MB/s  ETA 10 s  700/1 204 files  packed 4.1x");
         style.width = 50;
         assert!(columns(&total_line(&style, &sending())) <= 50);
         style.width = 120;

@@ -56,6 +56,7 @@ fn chinese_sentences_are_chinese() {
         "moment",
         "peer-with-key",
         "span-",
+        "on-moment",
         "month-",
         "amount",
     ];
