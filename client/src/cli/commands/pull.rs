@@ -63,7 +63,7 @@ fn buyers(error: Error) -> Failure {
 
 /// Asks once; what goes on with an earlier run has been answered.
 fn consent(look: &Look, yes: bool, context: &Context) -> Result<Answer, Failure> {
-    if look.is_continued() || look.complete() {
+    if look.is_continued() {
         return Ok(Answer::Yes);
     }
     let answer = if yes { Answer::Yes } else { context.asker.take()? };
