@@ -190,6 +190,17 @@ impl Running {
         tracing::info!("stopped");
     }
 
+    /// Ends now what is over, instead of at the next minute.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub async fn sweep(&self) -> Result<(), CleanupError> {
+        match &self.work {
+            Some(work) => work.relay.sweep().await,
+            None => Ok(()),
+        }
+    }
+
     /// Stops at once and finishes nothing, as a crash would; returns when the data folder is free again.
     pub async fn kill(mut self) {
         if let Some(work) = self.work.take() {
