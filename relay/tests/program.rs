@@ -35,7 +35,7 @@ fn serve(data: &Path, more: &[&str]) -> Serving {
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     out.read_line(&mut line).unwrap();
-    Serving { invite: Invite::parse(&line).expect("one line with the invite"), child, out }
+    Serving { invite: Invite::parse(&line).unwrap(), child, out }
 }
 
 impl Serving {

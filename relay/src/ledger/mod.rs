@@ -5,6 +5,7 @@
 //! [`sqlite`] is the backend that is built in. [`Ledger`] runs operations on two threads: one that writes, many
 //! operations to a commit, and one that only reads and never waits for a sync.
 
+mod columns;
 pub mod operations;
 pub mod rows;
 mod sqlite;
@@ -309,3 +310,6 @@ impl std::fmt::Display for Causes<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod contract;
