@@ -3,10 +3,10 @@
 //! | file | what |
 //! |---|---|
 //! | `code.hash` | SHA-256 of the locator, by which the same code is recognised once it is wiped |
-//! | `offer.json`, `offer.json.sig`, `offer.summary`, `offer.hash` | the offer that was accepted |
-//! | `claim.json`, `claim.json.sig` | the claim, and its signature by the identity |
-//! | `seal.json`, `seal.json.sig` | what the seller sealed |
-//! | `receipt.json`, `receipt.json.sig`, `receipt.sealed` | the receipt, and as it goes to the seller |
+//! | `offer.txt`, `offer.sig`, `offer.summary`, `offer.hash` | the offer that was accepted |
+//! | `claim.txt`, `claim.sig` | the claim, and its signature by the identity |
+//! | `seal.txt`, `seal.sig` | what the seller sealed |
+//! | `receipt.txt`, `receipt.sig`, `receipt.sealed` | the receipt, and as it goes to the seller |
 //! | `checkpoint`, `list`, `moves`, `outcome` | how far it is, what came, what was decided, what became of it |
 
 use std::path::PathBuf;
@@ -43,29 +43,29 @@ pub(crate) enum Kept {
 }
 
 impl Kept {
-    /// The file of the text; its signature is beside it.
-    pub fn file_name(self) -> &'static str {
+    /// The files of its text and of its signature.
+    pub fn files(self) -> (&'static str, &'static str) {
         match self {
-            Self::Offer => "offer.json",
-            Self::Claim => "claim.json",
-            Self::Seal => "seal.json",
-            Self::Receipt => "receipt.json",
+            Self::Offer => ("offer.txt", "offer.sig"),
+            Self::Claim => ("claim.txt", "claim.sig"),
+            Self::Seal => ("seal.txt", "seal.sig"),
+            Self::Receipt => ("receipt.txt", "receipt.sig"),
         }
     }
 }
 
 /// Keeps a statement and its signature.
-pub(crate) fn write_statement(folder: &Folder, kept: Kept, text: &str, signature: &str) -> Result<(), Error> {
-    let name = kept.file_name();
-    write_private(&folder.file(&format!("{name}.sig")), signature.as_bytes())?;
-    write_private(&folder.file(name), text.as_bytes())
+pub(super) fn write_statement(folder: &Folder, kept: Kept, text: &str, signature: &str) -> Result<(), Error> {
+    let (text_file, signature_file) = kept.files();
+    write_private(&folder.file(signature_file), signature.as_bytes())?;
+    write_private(&folder.file(text_file), text.as_bytes())
 }
 
 /// A kept statement and its signature.
 pub(crate) fn read_statement(folder: &Folder, kept: Kept) -> Result<Option<(String, String)>, Error> {
-    let name = kept.file_name();
-    let text = read_text(folder.file(name), STATEMENT_BYTES_MAX)?;
-    let signature = read_text(folder.file(&format!("{name}.sig")), SIGNATURE_BYTES_MAX)?;
+    let (text_file, signature_file) = kept.files();
+    let text = read_text(folder.file(text_file), STATEMENT_BYTES_MAX)?;
+    let signature = read_text(folder.file(signature_file), SIGNATURE_BYTES_MAX)?;
     Ok(text.zip(signature))
 }
 
@@ -90,14 +90,13 @@ pub(super) fn write_offer(folder: &Folder, offer: &OpenedOffer, locator: &Locato
 /// The offer again, checked again.
 pub(super) fn read_offer(folder: &Folder, transfer: &TransferId) -> Result<OpenedOffer, Error> {
     let missing = |name| damaged("a file of the transfer is missing", folder.file(name), None);
-    let (statement, signature) =
-        read_statement(folder, Kept::Offer)?.ok_or_else(|| missing(Kept::Offer.file_name()))?;
+    let (statement, signature) = read_statement(folder, Kept::Offer)?.ok_or_else(|| missing(Kept::Offer.files().0))?;
     let summary = read_private(&folder.file(OFFER_SUMMARY), OFFER_MESSAGE_BYTES_MAX as u64)?
         .ok_or_else(|| missing(OFFER_SUMMARY))?;
     let hash = read_text(folder.file(OFFER_HASH), 64)?.ok_or_else(|| missing(OFFER_HASH))?;
     let sealed_digest = Digest::from_hex(&hash).ok_or_else(|| missing(OFFER_HASH))?;
     proof::reopen_offer(KeptOffer { statement, signature, summary, sealed_digest }, transfer).map_err(|fault| {
-        damaged("the kept offer does not check", folder.file(Kept::Offer.file_name()), Some(fault.into()))
+        damaged("the kept offer does not check", folder.file(Kept::Offer.files().0), Some(fault.into()))
     })
 }
 

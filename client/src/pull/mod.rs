@@ -23,6 +23,8 @@ mod run;
 mod settle;
 mod sign;
 mod stdout;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod work;
 

@@ -23,7 +23,7 @@ use crate::error::Error;
 use crate::event::{Event, Observer, Stage};
 use crate::home::Home;
 use crate::home::transfers::{Facts, Folder, State};
-use crate::receipts;
+use crate::watch::receipt_short;
 
 /// Where a transfer is placed, and with what.
 pub(super) struct Site {
@@ -144,11 +144,15 @@ pub(super) fn clean_up(folder: &Folder, transfer: &TransferId, destination: Opti
 
 /// The result of a transfer whose receipt is kept.
 pub(super) fn taken(folder: &Folder, facts: &Facts, destination: PathBuf) -> Result<Taken, Error> {
-    let missing = || Error::State { what: "the receipt is missing", path: folder.file("receipt.json"), source: None };
+    let missing = || Error::State {
+        what: "the receipt is missing",
+        path: folder.file(kept::Kept::Receipt.files().0),
+        source: None,
+    };
     let (text, _) = kept::read_statement(folder, kept::Kept::Receipt)?.ok_or_else(missing)?;
     let receipt = ReceiptText::parse(&text).map_err(|fault| Error::State {
         what: "the receipt is damaged",
-        path: folder.file("receipt.json"),
+        path: folder.file(kept::Kept::Receipt.files().0),
         source: Some(fault.into()),
     })?;
     let tally = kept::read_outcome(folder)?;
@@ -160,7 +164,7 @@ pub(super) fn taken(folder: &Folder, facts: &Facts, destination: PathBuf) -> Res
         kept_existing: tally.kept_existing,
         renamed: tally.renamed,
         exceptions: tally.exceptions,
-        receipt_short: receipts::short(&text),
+        receipt_short: receipt_short(&text),
         delivered: facts.state == State::Delivered,
         destination,
     })
