@@ -437,7 +437,8 @@ fn codes_that_open_nothing() {
     scene.seller.run(["revoke", "2"]).exits(0);
     tells(&CODE_REVOKED, &stranger, |stranger| stranger.pull(&revoked, &out));
 
-    let expired = scene.seller.pushed(&scene.relay, words(&["--new", "--expires", "2s"], &scene.source));
+    let hasty = RelayProc::start_with(&scene.scratch, "hasty-relay", &["--default-expiry", "5s"]);
+    let expired = scene.seller.pushed(&hasty, words(&["--new"], &scene.source));
     scene.seller.run(["wait", "3"]).exits(7);
     tells(&CODE_EXPIRED, &stranger, |stranger| stranger.pull(&expired, &out));
 }
