@@ -3,7 +3,7 @@
 //! No error of this module holds any of the text: a code that is wrong by one letter is a secret all the same.
 //!
 //! # Source
-//! SPEC [S5].
+//! SPEC section S5.
 
 use std::fmt;
 
@@ -228,7 +228,7 @@ fn read_code(text: &str) -> Result<Code, CodeError> {
 
 fn read_words(words: &[&str], language: Language) -> Result<Code, CodeError> {
     words::code_of(words, language).map(Code).map_err(|fault| match fault {
-        WordsFault::NoneKnown => CodeError::NotACode,
+        WordsFault::Unlike => CodeError::NotACode,
         WordsFault::Count(seen) => CodeError::WrongLength { seen, wanted: words::WORDS },
         WordsFault::Unknown(place) => CodeError::UnknownWord { position: place + 1 },
         WordsFault::Check => CodeError::Typo { position: None },

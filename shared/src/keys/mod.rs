@@ -8,11 +8,11 @@
 //! | [`seal`] | the one symmetric sealing |
 //! | [`hybrid`] | sealing the relay share to the buyer |
 //! | [`address`] | how a relay's address is written |
-//! | [`code`] | the one-time code as text and as words (only with `endpoint`) |
-//! | [`schedule`] | everything derived from code and content key (only with `endpoint`) |
+//! | `code` | the one-time code as text and as words (only with `endpoint`) |
+//! | `schedule` | everything derived from code and content key (only with `endpoint`) |
 //!
 //! # Source
-//! SPEC [S4] [S5].
+//! SPEC sections S4 and S5.
 
 pub mod address;
 #[cfg(feature = "endpoint")]

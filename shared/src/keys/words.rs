@@ -22,8 +22,8 @@ const CHECK_BITS: usize = WORDS * WORD_BITS - CODE_BYTES * 8;
 /// Why some words are no code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WordsFault {
-    /// None of them is in the list.
-    NoneKnown,
+    /// Most of them are not in the list: this is something else.
+    Unlike,
     /// So many words.
     Count(usize),
     /// The word at this place, from 0, is not in the list.
@@ -49,8 +49,8 @@ pub(super) fn words_of(code: &Secret<CODE_BYTES>, language: Language) -> impl It
 pub(super) fn code_of(words: &[&str], language: Language) -> Result<Secret<CODE_BYTES>, WordsFault> {
     let found: Zeroizing<Vec<Option<u16>>> =
         Zeroizing::new(words.iter().map(|word| language.find_word(word)).collect());
-    if found.iter().all(Option::is_none) {
-        return Err(WordsFault::NoneKnown);
+    if words.is_empty() || found.iter().flatten().count() * 2 < words.len() {
+        return Err(WordsFault::Unlike);
     }
     if words.len() != WORDS {
         return Err(WordsFault::Count(words.len()));
@@ -97,13 +97,13 @@ mod tests {
         let code = Secret::from_entropy(&mut Counting(0));
         let words: Vec<_> = words_of(&code, Language::English).collect();
         let fault = |words: &[&str]| code_of(words, Language::English).err();
-        assert_eq!(fault(&[]), Some(WordsFault::NoneKnown));
-        assert_eq!(fault(&["foo", "bar"]), Some(WordsFault::NoneKnown));
+        assert_eq!(fault(&[]), Some(WordsFault::Unlike));
+        assert_eq!(fault(&["hello", "foo", "qux"]), Some(WordsFault::Unlike));
         assert_eq!(fault(&words[..14]), Some(WordsFault::Count(14)));
         assert_eq!(fault(&[&words[..], &["zoo"]].concat()), Some(WordsFault::Count(16)));
         for place in 0..WORDS {
             let mut altered = words.clone();
-            altered[place] = "bar";
+            altered[place] = "qux";
             assert_eq!(fault(&altered), Some(WordsFault::Unknown(place)));
         }
         let mut swapped = words.clone();

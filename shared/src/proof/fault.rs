@@ -37,8 +37,8 @@ pub enum ProofFault {
     #[cfg(feature = "endpoint")]
     #[error("malformed content")]
     Contents(#[source] Fault),
-    /// A text for people is empty or too long; named by its field.
-    #[error("{0} is empty, too long or has control characters")]
+    /// A text for people is too long; named by its field.
+    #[error("{0} is too long")]
     Name(&'static str),
     /// The offer was made for another relay than the one at the other end.
     #[error("offer for another relay")]

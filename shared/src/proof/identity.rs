@@ -53,7 +53,7 @@ pub enum IdentityFault {
     },
     /// The file is not an OpenSSH key.
     #[error("not an OpenSSH key")]
-    Malformed(#[from] ssh_key::Error),
+    Malformed(#[source] ssh_key::Error),
     /// The private key is protected by a passphrase.
     #[error("the key is protected by a passphrase")]
     Encrypted,
@@ -69,6 +69,15 @@ pub enum IdentityFault {
 pub struct Identity {
     pair: Ed25519Keypair,
     comment: String,
+}
+
+impl From<ssh_key::Error> for IdentityFault {
+    fn from(error: ssh_key::Error) -> Self {
+        match error {
+            ssh_key::Error::AlgorithmUnknown | ssh_key::Error::AlgorithmUnsupported { .. } => Self::NotEd25519,
+            other => Self::Malformed(other),
+        }
+    }
 }
 
 impl Identity {

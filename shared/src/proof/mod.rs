@@ -9,11 +9,11 @@
 //! | [`signature`] | SSHSIG signatures over them |
 //! | [`claim`] | checking a claim |
 //! | [`archive`] | checking a seal and a receipt against what the seller stated |
-//! | [`offer`] | the sealed offer (only with `endpoint`) |
-//! | [`receipt`] | the sealed receipt (only with `endpoint`) |
+//! | `offer` | the sealed offer (only with `endpoint`) |
+//! | `receipt` | the sealed receipt (only with `endpoint`) |
 //!
 //! # Source
-//! SPEC [S10].
+//! SPEC section S10.
 
 pub mod archive;
 pub mod claim;

@@ -108,7 +108,7 @@ impl Summary {
 
 /// Refuses a text with more characters than the limit. It may be empty.
 pub(super) fn check_name(field: &'static str, text: &str, chars_max: usize) -> Result<(), ProofFault> {
-    // A character is one byte at least: nothing longer than this is looped over.
+    // A character has four bytes at most: nothing longer than that is looped over.
     if text.len() > chars_max * 4 || text.chars().count() > chars_max { Err(ProofFault::Name(field)) } else { Ok(()) }
 }
 
@@ -152,8 +152,9 @@ pub fn seal_offer(
     Ok(seal::seal(keys.offer.expose(), &context(), salt, &padded))
 }
 
-/// An offer that opened: its seller signed it, and the summary is the one it names.
+/// An offer that opened: its seller signed it, and the summary is the one it names. Only [`open_offer`] makes one.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct OpenedOffer {
     /// The statement.
     pub text: OfferText,
@@ -169,8 +170,6 @@ pub struct OpenedOffer {
     pub seller: PublicIdentity,
     /// The hash of the sealed offer.
     pub sealed_digest: Digest,
-    /// Only this module makes one.
-    _checked: (),
 }
 
 /// Opens a sealed offer and checks everything that needs no relay and no clock.
@@ -206,7 +205,6 @@ pub fn open_offer(keys: &CodeKeys, sealed: &[u8], tid: &TransferId) -> Result<Op
         summary,
         seller,
         sealed_digest: digest(sealed),
-        _checked: (),
     })
 }
 
