@@ -17,7 +17,8 @@ use handover_shared::keys::Secret;
 use handover_shared::keys::hybrid::HybridPublic;
 use handover_shared::keys::schedule::ContentKey;
 use handover_shared::proof::{
-    self, ClaimCheck, ProofFault, ReceiptBundle, ReceiptCheck, ReceiptText, VerifiedClaim, fingerprint_of_link_key,
+    self, ClaimCheck, ProofFault, ReceiptBundle, ReceiptCheck, ReceiptText, SealText, VerifiedClaim,
+    fingerprint_of_link_key,
 };
 use handover_shared::protocol::message::{
     ClaimRecord, Enrol, EventKind, Named, Phase, Reply, Request, Snapshot, Watch,
@@ -169,7 +170,10 @@ impl<'a> Watcher<'a> {
         };
         self.count_refused(&mut facts, snapshot, observer);
         match snapshot.phase {
-            Phase::Complete if facts.state == State::Sending => facts.state = State::Waiting,
+            Phase::Complete if facts.state == State::Sending => {
+                facts.state = State::Waiting;
+                take_sealed_counts(held, &mut facts)?;
+            }
             Phase::Open | Phase::Complete => {}
             Phase::Receipted => self.keep_receipt(held, &mut facts, snapshot, claim)?,
             Phase::Revoked => facts.state = State::Revoked,
@@ -267,6 +271,7 @@ impl<'a> Watcher<'a> {
         write_private(&held.file("receipt.txt"), text.as_bytes())?;
         write_private(&held.file("receipt.sig"), signature.as_bytes())?;
         facts.state = State::Collected;
+        take_sealed_counts(held, facts)?;
         facts.peer_name = Some(buyer_name);
         facts.peer_organisation = organisation;
         facts.receipted_ms = Some(verified.text().received.millis().0);
@@ -288,6 +293,18 @@ fn bad_receipt(fault: ProofFault) -> Error {
         ProofFault::Sealed(_) => "it cannot be opened",
         _ => "it is malformed",
     })
+}
+
+/// What a transfer turned out to hold, as its seal says.
+fn take_sealed_counts(folder: &Folder, facts: &mut Facts) -> Result<(), Error> {
+    let seal = SealText::parse(&read_text(folder, "seal.txt")?).map_err(|fault| Error::State {
+        what: "the kept seal is damaged",
+        path: folder.file("seal.txt"),
+        source: Some(fault.into()),
+    })?;
+    (facts.files, facts.folders, facts.links) = (seal.files, seal.folders, seal.links);
+    (facts.exceptions, facts.bytes) = (seal.exceptions, Some(seal.bytes));
+    Ok(())
 }
 
 /// The receipt of a collected transfer, from what was kept.

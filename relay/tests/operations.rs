@@ -34,7 +34,7 @@ async fn hello_tells_time_and_limits() {
     assert!(welcome.enrolled);
 }
 
-#[tokio::test] // [S12.5]
+#[tokio::test] // [S13.12]
 async fn an_invite_enrols_as_many_as_it_says_and_each_once() {
     let (folder, hand) = (tempfile::tempdir().unwrap(), Hand::new());
     let running = start(folder.path(), &hand).await;
@@ -272,11 +272,7 @@ async fn the_receipt_ends_everything_but_the_tombstone() {
     assert_eq!(client.ask(&parcel.receive(b"receipt")).await, Reply::Received(at));
     assert_eq!(client.fault(&parcel.receive(b"other")).await, Fault::Conflict);
     assert!(matches!(seller.ask(&parcel.complete(2)).await, Reply::Completed(_)));
-    for request in [
-        parcel.peek(),
-        parcel.fetch(0),
-        buyer.claim(&parcel, &client),
-    ] {
+    for request in [parcel.peek(), parcel.fetch(0), buyer.claim(&parcel, &client)] {
         let refused = client.refusal(&request).await;
         assert_eq!((refused.known(), refused.time), (Some(Fault::Receipted), Some(at.time)), "{request:?}");
     }

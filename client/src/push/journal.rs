@@ -481,8 +481,10 @@ mod tests {
         let folder = Folder::written(Vec::new());
         let (_, writer) = folder.journal().resume(BlockCount(0)).unwrap();
         let mut marks = writer.split().1;
-        marks.bytes = MARKS_BYTES_ROTATE - 1;
         for block in 1..=50 {
+            if block == 30 {
+                marks.bytes = MARKS_BYTES_ROTATE + 1;
+            }
             marks.add(vec![mark(block, point(0), None)], BlockCount(block.saturating_sub(3))).unwrap();
         }
         assert!(marks.live.len() <= 5, "{}", marks.live.len());

@@ -217,7 +217,12 @@ impl Run<'_> {
                 return Err(error);
             }
         };
-        self.deliver(&held, reachable, Some(relay), Some(stdin), wait).await
+        let outcome = self.deliver(&held, reachable, Some(relay), Some(stdin), wait).await;
+        // Refused before it was accepted, it came to nothing.
+        if matches!(outcome, Err(Error::Refused { .. })) && held.facts()?.state == State::Failed {
+            held.discard()?;
+        }
+        outcome
     }
 
     /// Everything up to the announcement, which is durable when this returns. [S14.1] [S14.2]
@@ -345,14 +350,19 @@ impl Run<'_> {
                 self.observer.event(Event::Receipt(receipt.clone()));
                 let facts = held.facts()?;
                 end(reachable).await;
-                return Ok(pushed(&facts, 0, Some(receipt)));
+                return Ok(pushed(&facts, wire_bytes(held)?, Some(receipt)));
             }
             Ok(looked) if looked.phase.is_final() => {
                 let fault = if looked.phase == Phase::Revoked { Fault::Revoked } else { Fault::Expired };
                 end(reachable).await;
                 return Err(Error::Refused { fault, number: None, time: None });
             }
-            Ok(looked) => Some(looked.relay),
+            Ok(looked) => {
+                if looked.phase == Phase::Complete {
+                    self.tell_safe(held)?;
+                }
+                Some(looked.relay)
+            }
             // It is tried for as long as the transfer is valid.
             Err(error) if error.is_passing() => None,
             Err(error) => {
@@ -376,6 +386,13 @@ impl Run<'_> {
             let (id, expires) = (held.id(), Millis(facts.expires_ms));
             self.observer.event(Event::CodeReady { id, ticket, expires, continued: true, spent: false });
         }
+        Ok(())
+    }
+
+    /// Everything was safe already.
+    fn tell_safe(&self, held: &Held) -> Result<(), Error> {
+        let bytes = held.facts()?.bytes.unwrap_or(0);
+        self.observer.event(Event::Safe { id: held.id(), bytes, wire_bytes: wire_bytes(held)? });
         Ok(())
     }
 
@@ -454,8 +471,7 @@ impl Run<'_> {
             other => other,
         };
         end(reachable).await;
-        let wire_bytes = total_blocks(held)?.saturating_mul(Announced::read(held)?.block_size.sealed_bytes() as u64);
-        Ok(pushed(&held.facts()?, wire_bytes, receipt))
+        Ok(pushed(&held.facts()?, wire_bytes(held)?, receipt))
     }
 
     /// Keeps why it cannot go on.
@@ -605,9 +621,11 @@ async fn end(reachable: Reachable) {
     }
 }
 
-fn total_blocks(folder: &Folder) -> Result<u64, Error> {
+/// Sealed bytes of the whole transfer, once all of it is made.
+fn wire_bytes(folder: &Folder) -> Result<u64, Error> {
     let journal = Journal::open(folder.file("marks"), folder.file("records"))?;
-    Ok(journal.total().map_or(0, |total| total.0))
+    let block_bytes = Announced::read(folder)?.block_size.sealed_bytes() as u64;
+    Ok(journal.total().map_or(0, |total| total.0.saturating_mul(block_bytes)))
 }
 
 fn pushed(facts: &Facts, wire_bytes: u64, receipt: Option<crate::event::ReceiptFacts>) -> Pushed {

@@ -1,6 +1,8 @@
 //! A relay, a seller's home and folders to push, in one process.
 #![allow(dead_code, reason = "every test uses a part of it")]
 
+pub mod buyer;
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 

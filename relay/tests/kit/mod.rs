@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use handover_relay::ledger::Clock;
 use handover_relay::{Config, Limits, Relay, Running};
 use handover_shared::fault::Fault;
-use handover_shared::ids::{
-    BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, LinkKey, Locator, Millis, TransferId,
-};
+use handover_shared::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, LinkKey, Locator, Millis, TransferId};
 use handover_shared::keys::OsEntropy;
 use handover_shared::keys::hybrid::{HybridSecret, bundle};
 use handover_shared::proof::{Agreement, Channel, ClaimText, Fingerprint, Identity, Kind, digest, sign};
@@ -228,9 +226,9 @@ fn code(error: ReadExactError) -> u64 {
     match error {
         ReadExactError::FinishedEarly(_) => END,
         ReadExactError::ReadError(quinn::ReadError::Reset(code)) => code.into_inner(),
-        ReadExactError::ReadError(quinn::ReadError::ConnectionLost(quinn::ConnectionError::ApplicationClosed(close))) => {
-            close.error_code.into_inner()
-        }
+        ReadExactError::ReadError(quinn::ReadError::ConnectionLost(quinn::ConnectionError::ApplicationClosed(
+            close,
+        ))) => close.error_code.into_inner(),
         ReadExactError::ReadError(other) => panic!("{other}"),
     }
 }
@@ -254,7 +252,7 @@ impl Parcel {
             locator: Locator([seed ^ 0x80; 16]),
             claim_identity: Identity::of_seed(&[seed; 32]),
             share: [seed ^ 0x40; 32],
-            sealed_offer: vec![seed; 4096],
+            sealed_offer: vec![seed ^ 0x10; 4096],
             size: BlockSize::Small,
             blocks_max: 1000,
             expires: START + DAY,
