@@ -243,7 +243,7 @@ async fn revocation_cuts_every_stream_short() {
     assert!(!folder.path().join("segments").join(parcel.id.to_hex()).exists());
 }
 
-#[tokio::test]
+#[tokio::test] // [S13.12]
 async fn a_seller_whom_the_operator_revokes_stops_at_the_next_segment() {
     let (folder, hand) = (tempfile::tempdir().unwrap(), Hand::new());
     let running = start(folder.path(), &hand).await;
