@@ -174,6 +174,15 @@ impl<T: Transfer> Delivery<'_, T> {
 
 impl<T: Transfer> Run<'_, T> {
     async fn run(mut self) -> Result<Delivered, Error> {
+        let outcome = self.drive().await;
+        self.it.session.disconnect();
+        if let Some(pipeline) = self.pipeline.take() {
+            pipeline.stop().await;
+        }
+        outcome
+    }
+
+    async fn drive(&mut self) -> Result<Delivered, Error> {
         let mut stop = self.it.stop.clone();
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -291,9 +300,7 @@ impl<T: Transfer> Run<'_, T> {
         let (blocks, counts) = self.counts.ok_or(Error::RelayMisbehaved("completed what was not complete"))?;
         self.done = Done { bytes: counts.bytes, files: counts.files };
         self.progress(Tell::Always);
-        self.it.transfer.safe(blocks, counts)?;
-        self.pipeline = None;
-        Ok(())
+        self.it.transfer.safe(blocks, counts)
     }
 
     fn on_ended(&mut self, ending: Ending) -> Result<Delivered, Error> {
