@@ -52,6 +52,8 @@ use args::{ColorWhen, Command, Everywhere};
 use argv::Seen;
 use ask::{Asker, Presence};
 use config::Variables;
+#[cfg(test)]
+pub(crate) use problem::detail_key;
 use problem::{Exit, Problem};
 use report::{Asked, Report};
 use screen::{Mode, Screen};

@@ -91,6 +91,7 @@ pub(crate) fn of(error: &Error, side: Option<Role>, style: &Style) -> Problem {
         | Error::JournalBehind { .. }
         | Error::Internal(_) => of_local(error, style),
         Error::NoSuchTransfer { .. }
+        | Error::NoReceipt { .. }
         | Error::Held { .. }
         | Error::AnswerNeeded { .. }
         | Error::Declined
@@ -198,7 +199,7 @@ fn of_relay(error: &Error, side: Option<Role>, style: &Style) -> Problem {
         _ => (
             "relay-misbehaved",
             Exit::Failed,
-            t!(words, "problem-misbehaved", detail = detail(error)),
+            t!(words, "problem-misbehaved", detail = detail(error, style)),
             t!(words, "hint-misbehaved"),
         ),
     };
@@ -209,7 +210,7 @@ fn of_local(error: &Error, style: &Style) -> Problem {
     let words = &style.words;
     let (code, exit, message, hint) = match error {
         Error::Altered { block, .. } => {
-            let detail = detail(error);
+            let detail = detail(error, style);
             let message = match block {
                 Some(block) => t!(words, "problem-altered-block", block = *block, detail = detail),
                 None => t!(words, "problem-altered", detail = detail),
@@ -219,7 +220,7 @@ fn of_local(error: &Error, style: &Style) -> Problem {
         Error::BadReceipt(_) => (
             "receipt-invalid",
             Exit::Altered,
-            t!(words, "problem-bad-receipt", detail = detail(error)),
+            t!(words, "problem-bad-receipt", detail = detail(error, style)),
             t!(words, "hint-bad-receipt"),
         ),
         Error::Disk { path, source, .. } => {
@@ -229,7 +230,8 @@ fn of_local(error: &Error, style: &Style) -> Problem {
                 false => ("disk", t!(words, "hint-disk")),
             };
             let path = shown_path(path.reveal());
-            let message = t!(words, "problem-disk", path = path, reason = reason(source, style), doing = detail(error));
+            let message =
+                t!(words, "problem-disk", path = path, reason = reason(source, style), doing = detail(error, style));
             (code, Exit::Disk, message, hint)
         }
         Error::Space { path, needed, free } => (
@@ -256,7 +258,7 @@ fn of_local(error: &Error, style: &Style) -> Problem {
         Error::State { path, .. } => (
             "state",
             Exit::Failed,
-            t!(words, "problem-state", path = shown_path(path), detail = detail(error)),
+            t!(words, "problem-state", path = shown_path(path), detail = detail(error, style)),
             t!(words, "hint-state"),
         ),
         Error::JournalBehind { relay, journal } => (
@@ -268,7 +270,7 @@ fn of_local(error: &Error, style: &Style) -> Problem {
         _ => (
             "internal",
             Exit::Failed,
-            t!(words, "problem-internal", detail = detail(error)),
+            t!(words, "problem-internal", detail = detail(error, style)),
             t!(words, "hint-internal"),
         ),
     };
@@ -283,6 +285,12 @@ fn of_run(error: &Error, style: &Style) -> Problem {
             Exit::NoSuchTransfer,
             t!(words, "problem-no-transfer", asked = super::secretive::shown(asked)),
             t!(words, "hint-no-transfer"),
+        ),
+        Error::NoReceipt { id } => (
+            "no-receipt",
+            Exit::Failed,
+            t!(words, "problem-no-receipt", id = id.to_string()),
+            t!(words, "hint-no-receipt", id = id.to_string()),
         ),
         Error::Held { id } => (
             "held",
@@ -305,18 +313,32 @@ fn of_run(error: &Error, style: &Style) -> Problem {
     Problem::new(code, exit, message, hint)
 }
 
-/// What went wrong in one word for support; it names a rule or a step, never anything of the customer's.
-fn detail(error: &Error) -> String {
+/// What exactly went wrong; it names a rule or a step, never anything of the customer's.
+fn detail(error: &Error, style: &Style) -> String {
     match error {
-        Error::Altered { what, .. } | Error::RelayMisbehaved(what) | Error::BadReceipt(what) => (*what).to_owned(),
-        Error::Disk { doing, .. } => (*doing).to_owned(),
-        Error::State { what, source: None, .. } => (*what).to_owned(),
+        Error::Altered { what, .. } | Error::RelayMisbehaved(what) | Error::BadReceipt(what) => said(what, style),
+        Error::Disk { doing, .. } => said(doing, style),
+        Error::State { what, source: None, .. } => said(what, style),
         Error::State { what, source: Some(source), .. } => {
-            format!("{what}: {}", escaped(source.to_string().as_bytes()))
+            format!("{} ({})", said(what, style), escaped(source.to_string().as_bytes()))
         }
         Error::Internal(text) => escaped(text.as_bytes()),
         other => other.to_string(),
     }
+}
+
+/// A text of the library in the person's language. What has no sentence is a name: of a rule, of a line.
+fn said(text: &str, style: &Style) -> String {
+    let key = detail_key(text);
+    if style.words.has(&key) { style.words.say(&key, &[]) } else { text.to_owned() }
+}
+
+/// The key of a text of the library.
+pub(crate) fn detail_key(text: &str) -> String {
+    let is_word = |char: char| char.is_ascii_alphanumeric();
+    let parts: Vec<String> =
+        text.split(|char| !is_word(char)).filter(|part| !part.is_empty()).map(str::to_ascii_lowercase).collect();
+    format!("detail-{}", parts.join("-"))
 }
 
 /// Why the system refused.
@@ -344,3 +366,6 @@ pub(crate) fn reason(error: &io::Error, style: &Style) -> String {
 pub(crate) fn on(time: Option<Millis>, style: &Style) -> String {
     time.map(|at| t!(style.words, "on-moment", moment = moment(style, at))).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -209,7 +209,7 @@ impl Report {
             live.last_json_ms = None;
         }
         if !self.screen.has_moving_lines() {
-            self.screen.say(&format!("  {}\n", stage_name(&self.screen.style, stage)));
+            self.screen.say(&format!("  {} …\n", stage_name(&self.screen.style, stage)));
         }
         self.progress_object();
     }

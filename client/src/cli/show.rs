@@ -182,7 +182,8 @@ pub(crate) fn offer(style: &Style, offer: &OfferView<'_>) -> String {
         Some(since) => t!(words, "key-known", when = moment(style, since)),
         None => style.tone(Tone::Notable, &t!(words, "key-new")),
     };
-    text.push_str(&row(style, &t!(words, "label-key"), &format!("{}  {known}", offer.fingerprint)));
+    text.push_str(&row(style, &t!(words, "label-key"), offer.fingerprint));
+    text.push_str(&more(style, &known));
     if !offer.label.is_empty() {
         text.push_str(&row(style, &t!(words, "label-label"), &escaped(offer.label.as_bytes())));
     }

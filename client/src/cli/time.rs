@@ -48,7 +48,8 @@ pub(crate) fn moment(style: &Style, at: Millis) -> String {
         day = local.day().to_string(),
         time = format!("{:02}:{:02}", local.hour(), local.minute()),
     );
-    if style.zone == TimeZone::UTC || style.zone.is_unknown() { format!("{text} UTC") } else { text }
+    let offset = style.zone.to_offset_info(stamp);
+    if offset.abbreviation() == "UTC" || style.zone.is_unknown() { format!("{text} UTC") } else { text }
 }
 
 /// A moment for machines: RFC 3339 in UTC.

@@ -104,3 +104,59 @@ fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::cli::args::Cli;
+    use crate::words::Language;
+
+    fn explained(line: &[&str], language: Language) -> Problem {
+        let words = Words::new(language);
+        let command = crate::cli::help::localized(Cli::command(), &words);
+        let line = std::iter::once("handover").chain(line.iter().copied());
+        let error = command.try_get_matches_from(line).unwrap_err();
+        explain(&error, "push", &words)
+    }
+
+    #[test]
+    fn faults_of_the_command_line_are_explained() {
+        let table: [(&[&str], &str, &str, &str); 10] = [
+            (&["push"], "<PATH>", "missing", "缺少"),
+            (&["push", "x", "--expires", "soon"], "soon", "14d", "14d"),
+            (&["push", "x", "--level", "20"], "20", "1 (fast)", "1（快）"),
+            (&["push", "x", "--expires"], "--expires", "needs a value", "缺少值"),
+            (&["push", "x", "--labl", "y"], "--labl", "did you mean --label", "您是否要写 --label"),
+            (&["push", "x", "--color", "red"], "red", "auto, always, never", "auto, always, never"),
+            (&["pus", "x"], "pus", "did you mean pull, push", "您是否要写 pull, push"),
+            (&["wait", "seven"], "seven", "number of a transfer", "移交的编号"),
+            (&["code", "7", "--words", "--chinese"], "--chinese", "together", "同时使用"),
+            (&["receipt"], "", "", ""),
+        ];
+        for (line, both, english, chinese) in table {
+            for (language, own) in [(Language::English, english), (Language::Chinese, chinese)] {
+                let problem = explained(line, language);
+                let text = format!("{} {}", problem.message, problem.hint);
+                let both =
+                    if language == Language::Chinese { both.replace("<PATH>", "<路径>") } else { both.to_owned() };
+                assert!(text.contains(&both) && text.contains(own), "{line:?}: {text}");
+                assert_eq!(problem.exit, Exit::Usage);
+            }
+        }
+    }
+
+    #[test]
+    fn a_code_in_the_wrong_place_is_not_repeated() {
+        let code = "ho1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxg76n6@relay";
+        for line in [&[code][..], &["wait", code], &["push", "x", "--relay", "hr1qqq@relay"], &["status", code]] {
+            for language in Language::ALL {
+                let problem = explained(line, language);
+                let text = format!("{} {}", problem.message, problem.hint);
+                assert!(!text.contains("qqq"), "{text}");
+            }
+        }
+        assert!(explained(&[code], Language::English).hint.contains("handover pull"));
+    }
+}

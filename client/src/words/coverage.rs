@@ -7,7 +7,7 @@ use clap::CommandFactory;
 use fluent_syntax::ast::{CallArguments, Entry, Expression, InlineExpression, Pattern, PatternElement};
 
 use super::{CHINESE, ENGLISH};
-use crate::cli::dynamic_keys;
+use crate::cli::{detail_key, dynamic_keys};
 
 type Sentences = BTreeMap<String, BTreeSet<String>>;
 
@@ -26,14 +26,17 @@ fn both_languages_have_the_same_sentences_with_the_same_values() {
 #[test]
 fn every_sentence_is_used_and_every_used_one_is_there() {
     let english = sentences(ENGLISH);
+    let literals = detail_literals();
     let mut asked: Sentences = dynamic_keys().into_iter().map(|key| (key, BTreeSet::new())).collect();
     for (place, key, values) in calls() {
         let known = asked.entry(key.clone()).or_insert_with(|| values.clone());
         assert_eq!(known, &values, "{place}: {key} is said with different values at different places");
     }
+    asked.extend(literals.required.into_iter().map(|text| (detail_key(&text), BTreeSet::new())));
     let missing: Vec<_> = asked.keys().filter(|key| !english.contains_key(*key)).collect();
     assert!(missing.is_empty(), "asked for and not there: {missing:#?}");
-    let unused: Vec<_> = english.keys().filter(|key| !asked.contains_key(*key)).collect();
+    let possible: BTreeSet<String> = literals.possible.iter().map(|text| detail_key(text)).collect();
+    let unused: Vec<_> = english.keys().filter(|key| !asked.contains_key(*key) && !possible.contains(*key)).collect();
     assert!(unused.is_empty(), "there and never asked for: {unused:#?}");
     for (key, values) in &asked {
         // A sentence may leave out a value; it must not need one that nobody gives.
@@ -116,8 +119,8 @@ fn inline_values(inline: &InlineExpression<&str>, found: &mut BTreeSet<String>) 
     }
 }
 
-/// Every use of `t!` in the sources: where, which key, which values.
-fn calls() -> Vec<(String, String, BTreeSet<String>)> {
+/// The text of every source of this crate but this one.
+fn sources() -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
     while let Some(folder) = folders.pop() {
@@ -126,18 +129,56 @@ fn calls() -> Vec<(String, String, BTreeSet<String>)> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|end| end == "rs") && !path.ends_with("words/coverage.rs") {
-                let text = std::fs::read_to_string(&path).unwrap();
-                for (start, _) in text.match_indices("t!(") {
-                    let is_longer_name = text[..start].ends_with(|char: char| char.is_alphanumeric() || char == '_');
-                    if !is_longer_name && let Some((key, values)) = call(&text[start + 3..]) {
-                        found.push((path.display().to_string(), key, values));
-                    }
-                }
+                found.push((path.display().to_string(), std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found
+}
+
+/// Every use of `t!` in the sources: where, which key, which values.
+fn calls() -> Vec<(String, String, BTreeSet<String>)> {
+    let mut found = Vec::new();
+    for (path, text) in sources() {
+        for (start, _) in text.match_indices("t!(") {
+            let is_longer_name = text[..start].ends_with(|char: char| char.is_alphanumeric() || char == '_');
+            if !is_longer_name && let Some((key, values)) = call(&text[start + 3..]) {
+                found.push((path.clone(), key, values));
             }
         }
     }
     assert!(found.len() > 100, "the sources were not found");
     found
+}
+
+/// Texts with which the library says what exactly went wrong.
+struct Literals {
+    /// Where an error is made: each must have a sentence.
+    required: BTreeSet<String>,
+    /// Everywhere else.
+    possible: BTreeSet<String>,
+}
+
+fn detail_literals() -> Literals {
+    let makers = ["disk(", "what:", "RelayMisbehaved(", "BadReceipt(", "damaged("];
+    let mut literals = Literals { required: BTreeSet::new(), possible: BTreeSet::new() };
+    for (_, text) in sources() {
+        // Quotes inside of literals would put the rest out of step.
+        let text = text.replace("\\\"", "").replace("'\"'", "");
+        let mut rest = text.as_str();
+        while let Some((before, after)) = rest.split_once('"') {
+            let Some((literal, behind)) = after.split_once('"') else { break };
+            literals.possible.insert(literal.to_owned());
+            // Names of rules and of files are the same in every language.
+            let is_name = literal.contains('.') || literal.starts_with(|char: char| char.is_ascii_uppercase());
+            if makers.iter().any(|maker| before.trim_end().ends_with(maker)) && !is_name {
+                literals.required.insert(literal.to_owned());
+            }
+            rest = behind;
+        }
+    }
+    assert!(literals.required.len() > 40, "the errors were not found");
+    literals
 }
 
 /// Reads `words, "key", name = value, …)`; `None` for what is no use of the macro.

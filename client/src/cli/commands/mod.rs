@@ -3,7 +3,7 @@
 mod identity;
 mod pull;
 mod push;
-mod receipts;
+pub(super) mod receipts;
 mod relays;
 mod transfers;
 

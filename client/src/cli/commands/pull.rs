@@ -63,7 +63,7 @@ fn buyers(error: Error) -> Failure {
 
 /// Asks once; what goes on with an earlier run has been answered.
 fn consent(look: &Look, yes: bool, context: &Context) -> Result<Answer, Failure> {
-    if look.is_continued() || look.complete() {
+    if look.is_continued() {
         return Ok(Answer::Yes);
     }
     let answer = if yes { Answer::Yes } else { context.asker.take()? };
@@ -170,10 +170,14 @@ fn show_offer(look: &Look, to_stdout: bool, context: &Context) {
     };
     context.screen.clear();
     context.screen.say(&show::offer(context.style(), &view));
-    if look.is_continued() {
-        let words = &context.style().words;
-        let left = t!(words, "pull-continues", size = size(look.needed_bytes()));
-        context.screen.say(&show::row(context.style(), &t!(words, "label-continuing"), &left));
+    let words = &context.style().words;
+    match (look.is_continued(), look.complete()) {
+        (true, false) => {
+            let left = t!(words, "pull-continues", size = size(look.needed_bytes()));
+            context.screen.say(&show::row(context.style(), &t!(words, "label-continuing"), &left));
+        }
+        (false, false) => context.screen.say(&show::more(context.style(), &t!(words, "offer-incoming"))),
+        (_, true) => {}
     }
     context.report.object(offer_object(&view));
 }

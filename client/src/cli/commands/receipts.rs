@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use handover_shared::proof::{Kind, ReceiptText};
+
 use super::super::args::ReceiptCommand;
 use super::super::json::{self, Json};
 use super::super::problem::{Exit, shown_path};
@@ -9,8 +11,7 @@ use super::super::screen::Mode;
 use super::super::show::{self, row};
 use super::super::time::moment;
 use super::super::{Context, Failure};
-use crate::error::Error;
-use crate::receipts::{self, VerifiedFile};
+use crate::receipts::{self, PRINCIPAL};
 use crate::t;
 
 pub(super) fn run(command: ReceiptCommand, context: &Context) -> Result<Exit, Failure> {
@@ -39,28 +40,22 @@ fn show_one(id: u64, context: &Context) -> Result<Exit, Failure> {
 /// Checks a file from anyone, or the receipt of a transfer of this machine by its number.
 fn verify(file: &Path, signature: Option<&Path>, signers: Option<&Path>, context: &Context) -> Result<Exit, Failure> {
     let id = file.to_str().and_then(|text| text.parse::<u64>().ok()).filter(|_| !file.exists());
-    let verified = match id {
-        None => receipts::verify_file(file, signature, signers)?,
+    let (statement, signer) = match id {
+        None => {
+            let verified = receipts::verify_file(file, signature, signers)?;
+            (verified.statement, verified.fingerprint)
+        }
         Some(id) => {
             let receipt = receipts::read(&context.home()?, id)?;
-            let scratch = context.home()?.state_folder().join("verify");
-            let verified = receipts::export(&receipt, &scratch).and_then(|files| {
-                let text = files.first().ok_or_else(|| Error::Internal("nothing was exported".into()))?;
-                receipts::verify_file(text, None, None)
-            });
-            if let Err(error) = std::fs::remove_dir_all(&scratch) {
-                tracing::debug!("{error}");
-            }
-            verified?
+            (receipt.statement, receipt.facts.buyer_fingerprint)
         }
     };
-    report(&verified, context)
+    report(&statement, &signer, context)
 }
 
-fn report(verified: &VerifiedFile, context: &Context) -> Result<Exit, Failure> {
+fn report(text: &ReceiptText, signer: &str, context: &Context) -> Result<Exit, Failure> {
     let style = context.style();
     let words = &style.words;
-    let text = &verified.text;
     if context.screen.mode == Mode::Json {
         context.report.object(
             Json::event("verified")
@@ -68,7 +63,7 @@ fn report(verified: &VerifiedFile, context: &Context) -> Result<Exit, Failure> {
                 .with("root", text.root.to_hex())
                 .with("files", text.files)
                 .with("bytes", text.bytes)
-                .with("buyer_key", verified.signer.clone())
+                .with("buyer_key", signer)
                 .with("seller_key", text.seller_key.to_string())
                 .at("received", Some(text.received.millis())),
         );
@@ -77,7 +72,7 @@ fn report(verified: &VerifiedFile, context: &Context) -> Result<Exit, Failure> {
     }
     let mut out = show::good(style, &t!(words, "receipt-valid"));
     let mut line = |label: String, value: String| out.push_str(&row(style, &label, &value));
-    line(t!(words, "label-buyer"), verified.signer.clone());
+    line(t!(words, "label-buyer"), signer.to_owned());
     line(t!(words, "label-seller"), text.seller_key.to_string());
     line(t!(words, "label-contents"), show::amount(style, text.files, Some(text.bytes)));
     line(t!(words, "label-received"), moment(style, text.received.millis()));
@@ -98,7 +93,7 @@ fn export(id: u64, folder: &Path, context: &Context) -> Result<Exit, Failure> {
         text.push_str(&format!("    {}\n", shown_path(file)));
     }
     text.push_str(&format!("  {}\n", t!(words, "receipt-check-elsewhere")));
-    text.push_str(&format!("    cd {}\n    {}\n", shown_path(folder), check_command(&receipt.facts.buyer_fingerprint)));
+    text.push_str(&format!("    cd {}\n    {}\n", shown_path(folder), check_command()));
     context.screen.say(&text);
     let paths: Vec<serde_json::Value> = files.iter().map(|file| shown_path(file).into()).collect();
     context.report.object(json::done("receipt", Exit::Done.number()).with("id", id).with("written", paths));
@@ -106,7 +101,7 @@ fn export(id: u64, folder: &Path, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// The line with which OpenSSH checks an exported receipt.
-pub(crate) fn check_command(_fingerprint: &str) -> String {
-    "ssh-keygen -Y verify -f allowed_signers -I buyer -n handover-receipt-v1 -s receipt.json.sig < receipt.json"
-        .to_owned()
+pub(in crate::cli) fn check_command() -> String {
+    let namespace = Kind::Receipt.namespace();
+    format!("ssh-keygen -Y verify -f allowed_signers -I {PRINCIPAL} -n {namespace} -s receipt.json.sig < receipt.json")
 }

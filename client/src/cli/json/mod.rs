@@ -1,4 +1,7 @@
-//! What programs read: one JSON object a line on standard output. `events.schema.json` beside this file is the promise.
+//! What programs read: one JSON object a line on standard output. `../events.schema.json` is the promise.
+
+#[cfg(test)]
+mod tests;
 
 use handover_shared::ids::Millis;
 use serde_json::Value;
