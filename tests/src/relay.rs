@@ -82,6 +82,26 @@ impl RelayProc {
         data::folder_bytes(&self.data)
     }
 
+    /// What the relay's own list says of its transfers: a line each.
+    ///
+    /// # Panics
+    /// When the relay's program fails.
+    pub fn transfers(&self) -> Vec<String> {
+        let list = Launch::new(programs::relay(), "/").args(["transfers", "list", "--data"]).arg(&self.data);
+        list.run().exits(0).out().lines().map(str::to_owned).collect()
+    }
+
+    /// Sealed bytes that are durable of the first transfer listed.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn durable_bytes(&self) -> u64 {
+        let lines = self.transfers();
+        let line = lines.first().expect("a transfer is listed");
+        let field = line.split('\t').find_map(|field| field.strip_prefix("bytes "));
+        field.and_then(|bytes| bytes.parse().ok()).unwrap_or_else(|| panic!("no bytes in {line:?}"))
+    }
+
     /// The process.
     ///
     /// # Panics

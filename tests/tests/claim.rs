@@ -28,42 +28,43 @@ fn scene() -> Scene {
 #[test] // [S13.5] [S13.6]
 fn a_second_buyer_is_refused_and_the_seller_sees_it() {
     let scene = scene();
-    let code = scene.seller.pushed(&scene.relay, [&scene.source]);
-    scene.buyer.pull(&code, scene.scratch.join("out")).run().exits(0);
-
-    let stranger = Person::new(&scene.scratch, "stranger");
-    let into = scene.scratch.join("stolen");
-    let refused = stranger.pull(&code, &into).run().exits(7);
-    assert!(refused.stdout.is_empty(), "nothing on standard output\n{refused}");
-    assert!(!into.exists() || std::fs::read_dir(&into).unwrap().next().is_none(), "nothing was written");
-
-    let waited = scene.seller.run(["wait", "1", "--json"]).exits(0);
-    let claims: Vec<_> = waited.events().into_iter().filter(|event| event["event"] == "claimed").collect();
-    assert!(claims.iter().any(|claim| claim["accepted"] == false), "the attempt is shown to scripts\n{waited}");
-    let before = scene.seller.run(["status", "1"]).exits(0).out();
-    Person::new(&scene.scratch, "third").pull(&code, &into).run().exits(7);
-    let after = scene.seller.run(["status", "1"]).exits(0).out();
-    assert_ne!(before, after, "another attempt shows in the status");
-}
-
-#[test] // [S13.5]
-fn a_second_buyer_is_refused_while_the_first_is_still_at_it() {
-    let scene = scene();
     data::write_random(scene.source.join("big.bin"), 48 * 1024 * 1024, &mut scene.scratch.dice("big"));
     let code = scene.seller.pushed(&scene.relay, [&scene.source]);
     let out = scene.scratch.join("out");
     let first = scene.buyer.pull(&code, &out).limit(wait::LONG).start();
     wait::until("the first buyer's data", wait::USUAL, || (data::folder_bytes(&out) > 4 * 1024 * 1024).then_some(()));
     first.freeze();
+    let before = scene.seller.run(["status", "1"]).exits(0).out();
 
     let stranger = Person::new(&scene.scratch, "stranger");
-    stranger.pull(&code, scene.scratch.join("stolen")).run().exits(7);
+    let into = scene.scratch.join("stolen");
+    let refused = stranger.pull(&code, &into).run().exits(7);
+    assert!(refused.stdout.is_empty(), "nothing on standard output\n{refused}");
+    assert!(!into.exists() || std::fs::read_dir(&into).unwrap().next().is_none(), "nothing was written");
     // The same person on another machine is a stranger as well.
     Person::new(&scene.scratch, "laptop").pull(&code, scene.scratch.join("laptop")).run().exits(7);
 
+    let after = scene.seller.run(["status", "1"]).exits(0).out();
+    assert_ne!(before, after, "the attempts show in the status");
     first.thaw();
     first.end().exits(0);
     Tree::of(&scene.source).must_equal(&Tree::of(out.join("customers")));
+    let waited = scene.seller.run(["wait", "1", "--json"]).exits(0);
+    let claims: Vec<_> = waited.events().into_iter().filter(|event| event["event"] == "claimed").collect();
+    let refused = claims.iter().filter(|claim| claim["accepted"] == false).count();
+    assert_eq!(refused, 2, "the attempts are shown to scripts\n{waited}");
+}
+
+#[test] // [S13.6]
+fn a_stranger_after_the_receipt_is_refused_and_the_seller_sees_it() {
+    let scene = scene();
+    let code = scene.seller.pushed(&scene.relay, [&scene.source]);
+    scene.buyer.pull(&code, scene.scratch.join("out")).run().exits(0);
+    scene.seller.run(["wait", "1"]).exits(0);
+    let before = scene.seller.run(["status", "1"]).exits(0).out();
+    Person::new(&scene.scratch, "stranger").pull(&code, scene.scratch.join("stolen")).run().exits(7);
+    let after = scene.seller.run(["status", "1"]).exits(0).out();
+    assert_ne!(before, after, "the attempt shows in the status");
 }
 
 #[test] // [S13.7]
@@ -96,7 +97,10 @@ fn an_expired_code_opens_nothing() {
     let scene = scene();
     let hasty = RelayProc::start_with(&scene.scratch, "hasty-relay", &["--default-expiry", "5s"]);
     let code = scene.seller.pushed(&hasty, [&scene.source]);
-    // It ends by itself when the receipt cannot come any more.
+    wait::until("the expiry", wait::USUAL, || {
+        scene.buyer.run(["pull", &code, "--list"]).code.filter(|code| *code == 7)
+    });
+    // The receipt cannot come any more.
     scene.seller.run(["wait", "1"]).exits(7);
     scene.buyer.pull(&code, scene.scratch.join("out")).run().exits(7);
     assert!(!scene.scratch.join("out/customers").exists());

@@ -104,6 +104,8 @@ const CODE_TYPO: Told = Told { code: "code-mistyped", exit: 7, english: "mistype
 const CODE_UNKNOWN: Told =
     Told { code: "code-unknown", exit: 7, english: "knows no transfer", chinese: "没有与此代码对应" };
 const CODE_USED: Told = Told { code: "code-used", exit: 7, english: "already been used", chinese: "已被使用" };
+const CODE_RECEIPTED: Told =
+    Told { code: "receipted", exit: 7, english: "received and receipted", chinese: "签署回执" };
 const CODE_EXPIRED: Told = Told { code: "expired", exit: 7, english: "the code expired", chinese: "已过期" };
 const CODE_REVOKED: Told = Told { code: "revoked", exit: 7, english: "took this transfer back", chinese: "已撤销" };
 
@@ -329,7 +331,8 @@ fn existing_files_stand_in_the_way() {
     let ended = scene.buyer.pull(&code, &out).args(["--conflict", "fail"]).run();
     assert!(!matches!(ended.code, Some(0 | 4)), "{ended}");
     assert_eq!(fs::read(&mine).unwrap(), b"mine");
-    assert!(ended.err().contains("customers.csv") && !ended.err().contains("pdf"), "{ended}");
+    let error = ended.err().lines().find(|line| line.starts_with("error:")).unwrap().to_owned();
+    assert!(error.contains("customers.csv") && !error.contains("pdf"), "{ended}");
 
     // Nobody has been asked for the data yet, so the code is still good; the same code then keeps mine.
     let ended = scene.buyer.pull(&code, &out).args(["--conflict", "skip"]).run();
@@ -429,17 +432,27 @@ fn codes_that_open_nothing() {
     let wrong_place = format!("{token}@{}", elsewhere.address());
     tells(&CODE_UNKNOWN, &scene.buyer, |buyer| buyer.pull(&wrong_place, &out));
 
-    scene.buyer.pull(&code, &out).run().exits(0);
+    // While the first buyer has it, and after that buyer's receipt.
+    data::write_random(scene.source.join("big.bin"), 24 << 20, &mut scene.scratch.dice("big"));
+    let big = scene.seller.pushed(&scene.relay, words(&["--new"], &scene.source));
+    let first = scene.buyer.pull(&big, &out).limit(wait::LONG).start();
+    wait::until("the first bytes", wait::USUAL, || (data::folder_bytes(&out) > 0).then_some(()));
+    first.freeze();
     let stranger = Person::new(&scene.scratch, "stranger");
-    tells(&CODE_USED, &stranger, |stranger| stranger.pull(&code, &out));
+    tells(&CODE_USED, &stranger, |stranger| stranger.pull(&big, &out));
+    first.thaw();
+    first.end().exits(0);
+    tells(&CODE_RECEIPTED, &stranger, |stranger| stranger.pull(&big, &out));
 
     let revoked = scene.seller.pushed(&scene.relay, words(&["--new"], &scene.source));
-    scene.seller.run(["revoke", "2"]).exits(0);
+    scene.seller.run(["revoke", "3"]).exits(0);
     tells(&CODE_REVOKED, &stranger, |stranger| stranger.pull(&revoked, &out));
 
     let hasty = RelayProc::start_with(&scene.scratch, "hasty-relay", &["--default-expiry", "5s"]);
     let expired = scene.seller.pushed(&hasty, words(&["--new"], &scene.source));
-    scene.seller.run(["wait", "3"]).exits(7);
+    wait::until("the expiry", wait::USUAL, || {
+        stranger.run(["pull", &expired, "--list"]).code.filter(|code| *code == 7)
+    });
     tells(&CODE_EXPIRED, &stranger, |stranger| stranger.pull(&expired, &out));
 }
 

@@ -123,7 +123,8 @@ fn there_is_no_receipt_before_there_is_one() {
         let ended = seller.run(["receipt", action, "1"]);
         assert!(ended.code != Some(0) && ended.stdout.is_empty(), "{ended}");
     }
-    let waiting = seller.handover(["wait", "1"]).start();
+    let mut waiting = seller.handover(["wait", "1", "--json"]).start();
+    waiting.event("progress", |event| (event["phase"] == "waiting").then_some(()));
     waiting.interrupt();
     waiting.end().exits(130);
 }
