@@ -7,6 +7,7 @@
 //! | [`limits`] | every bound on bytes from outside |
 //! | [`ids`] | the small values everything is named by |
 //! | [`fault`] | numbered reasons for refusing |
+//! | [`invite`] | what enrols a seller at a relay |
 //! | [`codec`] | deterministic CBOR and length-framed messages |
 //! | [`keys`] | code, key schedule, sealing, hybrid key |
 //! | [`archive`] | items, frames, blocks, manifest: each a step and its inverse (only with `endpoint`) |
@@ -19,6 +20,7 @@ pub mod archive;
 pub mod codec;
 pub mod fault;
 pub mod ids;
+pub mod invite;
 pub mod keys;
 pub mod limits;
 pub mod proof;

@@ -61,3 +61,5 @@ pub const STREAMS_MAX: u32 = 16;
 pub const REFUSED_CLAIMS_MAX: usize = 64;
 /// Events sent in one snapshot.
 pub const EVENTS_MAX: usize = 256;
+/// A written invite: its bech32m part, `@`, a host name and a port.
+pub const INVITE_CHARS_MAX: usize = 90 + 1 + 253 + 6;

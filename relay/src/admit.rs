@@ -1,0 +1,161 @@
+//! Who may knock how often: connections and failed attempts, counted per address.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::config::Limits;
+
+/// Addresses remembered before those that did nothing lately are forgotten.
+const SWEEP_ABOVE: usize = 1024;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Counts per address.
+pub struct Admit {
+    limits: Limits,
+    visitors: Mutex<Visitors>,
+}
+
+/// One admitted connection; dropped when it ends.
+pub struct Admitted {
+    admit: Arc<Admit>,
+    network: IpAddr,
+}
+
+#[derive(Default)]
+struct Visitors {
+    connections: u32,
+    by_network: HashMap<IpAddr, Visitor>,
+}
+
+struct Visitor {
+    connections: u32,
+    /// Failures that still count at `at`; they wear off steadily.
+    failures: f64,
+    at: Instant,
+}
+
+impl Admit {
+    /// Begins with nobody.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, visitors: Mutex::default() }
+    }
+
+    /// Takes one more connection, if there is room for it.
+    pub fn connect(self: &Arc<Self>, from: IpAddr, now: Instant) -> Option<Admitted> {
+        let network = network(from);
+        let mut visitors = self.lock();
+        if visitors.connections >= self.limits.connections_max {
+            return None;
+        }
+        let visitor = visitors.of(network, now);
+        if visitor.connections >= self.limits.connections_per_address_max {
+            return None;
+        }
+        visitor.connections += 1;
+        visitors.connections += 1;
+        Some(Admitted { admit: self.clone(), network })
+    }
+
+    /// Whether an address has not failed too often lately.
+    pub fn may_try(&self, from: IpAddr, now: Instant) -> bool {
+        let allowed = f64::from(self.limits.failures_per_minute_max);
+        self.lock().by_network.get(&network(from)).is_none_or(|visitor| visitor.failures_at(now, allowed) < allowed)
+    }
+
+    /// Counts a failure.
+    pub fn failed(&self, from: IpAddr, now: Instant) {
+        let allowed = f64::from(self.limits.failures_per_minute_max);
+        let mut visitors = self.lock();
+        let visitor = visitors.of(network(from), now);
+        visitor.failures = visitor.failures_at(now, allowed) + 1.0;
+        visitor.at = now;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Visitors> {
+        // Counters stay usable whatever panicked beside them.
+        self.visitors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Visitors {
+    fn of(&mut self, network: IpAddr, now: Instant) -> &mut Visitor {
+        if self.by_network.len() > SWEEP_ABOVE {
+            self.by_network.retain(|_, visitor| visitor.connections > 0 || now.duration_since(visitor.at) < MINUTE);
+        }
+        self.by_network.entry(network).or_insert(Visitor { connections: 0, failures: 0.0, at: now })
+    }
+}
+
+impl Visitor {
+    fn failures_at(&self, now: Instant, allowed_per_minute: f64) -> f64 {
+        let minutes = now.saturating_duration_since(self.at).as_secs_f64() / MINUTE.as_secs_f64();
+        (self.failures - minutes * allowed_per_minute).max(0.0)
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut visitors = self.admit.lock();
+        visitors.connections = visitors.connections.saturating_sub(1);
+        if let Some(visitor) = visitors.by_network.get_mut(&self.network) {
+            visitor.connections = visitor.connections.saturating_sub(1);
+        }
+    }
+}
+
+/// One IPv4 address, or the network that one IPv6 customer usually has.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admit() -> Arc<Admit> {
+        let limits = Limits {
+            connections_max: 3,
+            connections_per_address_max: 2,
+            failures_per_minute_max: 2,
+            ..Limits::default()
+        };
+        Arc::new(Admit::new(limits))
+    }
+
+    #[test]
+    fn connections_are_bounded_per_network_and_in_all() {
+        let (admit, now) = (admit(), Instant::now());
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let first = admit.connect(address("2001:db8::1"), now).unwrap();
+        let _second = admit.connect(address("2001:db8::2"), now).unwrap();
+        assert!(admit.connect(address("2001:db8::3"), now).is_none());
+        let _third = admit.connect(address("192.0.2.1"), now).unwrap();
+        assert!(admit.connect(address("192.0.2.2"), now).is_none());
+
+        drop(first);
+
+        assert!(admit.connect(address("::ffff:192.0.2.1"), now).is_some());
+    }
+
+    #[test]
+    fn failures_wear_off() {
+        let (admit, now) = (admit(), Instant::now());
+        let address = "192.0.2.1".parse().unwrap();
+        assert!(admit.may_try(address, now));
+        admit.failed(address, now);
+        assert!(admit.may_try(address, now));
+        admit.failed(address, now);
+        assert!(!admit.may_try(address, now));
+        assert!(admit.may_try("192.0.2.2".parse().unwrap(), now));
+        assert!(!admit.may_try(address, now + MINUTE / 4 - Duration::from_secs(15)));
+        assert!(admit.may_try(address, now + MINUTE / 2));
+    }
+}

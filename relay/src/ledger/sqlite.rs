@@ -1,0 +1,512 @@
+//! The built-in database.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use handover_shared::codec;
+use handover_shared::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, LinkKey, Locator, Millis, TransferId};
+use handover_shared::protocol::message::{ClaimRecord, Event, EventKind, Phase};
+use handover_shared::protocol::relay::{Share, Storage, Terms, Transfer};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+
+use super::LedgerError;
+use super::rows::{Access, Backend, InviteRow, Offer, Read, Segment, Seller, Write};
+
+/// The newest schema this program knows.
+pub const SCHEMA_VERSION: i64 = 1;
+
+/// How long to wait for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+const SCHEMA: &str = "
+CREATE TABLE meta (only INTEGER PRIMARY KEY CHECK (only = 1), schema INTEGER NOT NULL, time INTEGER NOT NULL) STRICT;
+CREATE TABLE invites (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, created INTEGER NOT NULL,
+    uses_left INTEGER, revoked INTEGER
+) STRICT;
+CREATE TABLE sellers (
+    key BLOB PRIMARY KEY, enrolled INTEGER NOT NULL, invite INTEGER NOT NULL REFERENCES invites (id), revoked INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE transfers (
+    id BLOB PRIMARY KEY, seller BLOB NOT NULL, locator BLOB NOT NULL UNIQUE, claim_key BLOB NOT NULL,
+    offer_digest BLOB NOT NULL, content BLOB NOT NULL, block_bytes INTEGER NOT NULL, blocks_max INTEGER NOT NULL,
+    expires INTEGER NOT NULL, created INTEGER NOT NULL, phase INTEGER NOT NULL, completed INTEGER, ended INTEGER,
+    durable INTEGER NOT NULL, blocks INTEGER, fetched INTEGER NOT NULL, share_erased INTEGER NOT NULL,
+    blocks_deleted INTEGER NOT NULL, reserved_bytes INTEGER NOT NULL
+) STRICT;
+CREATE INDEX transfers_unsettled ON transfers (expires) WHERE blocks_deleted = 0;
+CREATE TABLE offers (
+    transfer BLOB PRIMARY KEY REFERENCES transfers (id), sealed_offer BLOB NOT NULL, envelope BLOB NOT NULL
+) STRICT;
+CREATE TABLE claims (transfer BLOB PRIMARY KEY REFERENCES transfers (id), record BLOB NOT NULL) STRICT;
+CREATE TABLE receipts (transfer BLOB PRIMARY KEY REFERENCES transfers (id), sealed BLOB NOT NULL) STRICT;
+CREATE TABLE events (
+    transfer BLOB NOT NULL REFERENCES transfers (id), sequence INTEGER NOT NULL, time INTEGER NOT NULL,
+    kind INTEGER NOT NULL, by_key BLOB, PRIMARY KEY (transfer, sequence)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE segments (
+    transfer BLOB NOT NULL REFERENCES transfers (id), first INTEGER NOT NULL, count INTEGER NOT NULL,
+    name TEXT NOT NULL, PRIMARY KEY (transfer, first)
+) STRICT, WITHOUT ROWID;
+INSERT INTO meta (only, schema, time) VALUES (1, 1, 0);
+";
+
+macro_rules! transfer_columns {
+    () => {
+        "id, seller, locator, claim_key, offer_digest, content, block_bytes, blocks_max, expires, created, phase, \
+         completed, ended, durable, blocks, fetched, share_erased, blocks_deleted"
+    };
+}
+/// A connection to the ledger's file.
+pub struct Sqlite {
+    connection: Connection,
+}
+
+impl Sqlite {
+    /// Opens the file and makes the tables if it is new.
+    ///
+    /// # Errors
+    /// [`LedgerError::NewerSchema`] for a file of a newer program.
+    pub fn open(path: &Path) -> Result<Self, LedgerError> {
+        let mut connection = Connection::open(path).map_err(tried("open the file"))?;
+        connection.busy_timeout(BUSY_TIMEOUT).map_err(tried("set the busy timeout"))?;
+        // What was deleted must not be readable in the file; what was answered must survive the loss of power.
+        connection
+            .execute_batch(
+                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA secure_delete = ON;
+                 PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY;",
+            )
+            .map_err(tried("set its modes"))?;
+        create_schema(&mut connection)?;
+        Ok(Self { connection })
+    }
+
+    /// Writes the log back into the file and empties it, so that nothing deleted stays in it.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub fn checkpoint(&self) -> Result<(), LedgerError> {
+        self.connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .map_err(tried("write its log back"))
+    }
+
+    fn run(&self, tried_to: &'static str, sql: &str, params: impl Params) -> Result<(), LedgerError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(tried(tried_to))?;
+        statement.execute(params).map_err(tried(tried_to))?;
+        Ok(())
+    }
+
+    fn one<T>(
+        &self,
+        tried_to: &'static str,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, LedgerError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(tried(tried_to))?;
+        statement.query_row(params, read).optional().map_err(tried(tried_to))
+    }
+
+    fn all<T>(
+        &self,
+        tried_to: &'static str,
+        sql: &str,
+        params: impl Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, LedgerError> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(tried(tried_to))?;
+        let rows = statement.query_map(params, read).map_err(tried(tried_to))?;
+        rows.collect::<Result<_, _>>().map_err(tried(tried_to))
+    }
+
+    /// Reads what hangs on a transfer's row.
+    fn complete(&self, mut transfer: Transfer) -> Result<Transfer, LedgerError> {
+        let id = &transfer.terms.id.0[..];
+        let record = self.one("read a claim", "SELECT record FROM claims WHERE transfer = ?1", [id], |row| {
+            row.get::<_, Vec<u8>>(0)
+        })?;
+        if let Some(bytes) = record {
+            let claim = codec::decode::<ClaimRecord>(&bytes).or(Err(LedgerError::Corrupt { what: "claim" }))?;
+            transfer.claim = Some(claim);
+        }
+        transfer.sealed_receipt =
+            self.one("read a receipt", "SELECT sealed FROM receipts WHERE transfer = ?1", [id], |row| row.get(0))?;
+        let sql = "SELECT sequence, time, kind, by_key FROM events WHERE transfer = ?1 ORDER BY sequence";
+        transfer.events = self.all("read events", sql, [id], |row| {
+            Ok(Event {
+                sequence: row.get::<_, Uint>(0)?.0,
+                time: Millis(row.get::<_, Uint>(1)?.0),
+                kind: row.get::<_, Coded<EventKind>>(2)?.0,
+                by: optional(row, 3, LinkKey::from_slice)?,
+            })
+        })?;
+        Ok(transfer)
+    }
+
+    fn put_events(&mut self, transfer: &Transfer, known: usize) -> Result<(), LedgerError> {
+        for event in transfer.events.iter().skip(known) {
+            self.run(
+                "store an event",
+                "INSERT INTO events (transfer, sequence, time, kind, by_key) VALUES (?1, ?2, ?3, ?4, ?5)",
+                params![
+                    &transfer.terms.id.0[..],
+                    Uint(event.sequence),
+                    Uint(event.time.0),
+                    Coded(event.kind),
+                    event.by.as_ref().map(|key| &key.0[..])
+                ],
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Read for Sqlite {
+    fn time(&self) -> Result<Millis, LedgerError> {
+        let time = self.one("read its time", "SELECT time FROM meta", [], |row| row.get::<_, Uint>(0))?;
+        time.map(|time| Millis(time.0)).ok_or(LedgerError::Corrupt { what: "meta" })
+    }
+
+    fn transfer(&self, id: TransferId) -> Result<Option<Transfer>, LedgerError> {
+        let sql = concat!("SELECT ", transfer_columns!(), " FROM transfers WHERE id = ?1");
+        let bare = self.one("read a transfer", sql, [&id.0[..]], read_transfer)?;
+        bare.map(|transfer| self.complete(transfer)).transpose()
+    }
+
+    fn transfers(&self, limit: usize) -> Result<Vec<Transfer>, LedgerError> {
+        let sql = concat!("SELECT ", transfer_columns!(), " FROM transfers ORDER BY created DESC, id LIMIT ?1");
+        let bare = self.all("list transfers", sql, [Uint(limit as u64)], read_transfer)?;
+        bare.into_iter().map(|transfer| self.complete(transfer)).collect()
+    }
+
+    fn find(&self, locator: Locator) -> Result<Option<TransferId>, LedgerError> {
+        self.one("find a locator", "SELECT id FROM transfers WHERE locator = ?1", [&locator.0[..]], |row| {
+            fixed(row, 0, TransferId::from_slice)
+        })
+    }
+
+    fn offer(&self, id: TransferId) -> Result<Option<Offer>, LedgerError> {
+        let sql = "SELECT sealed_offer, envelope FROM offers WHERE transfer = ?1";
+        self.one("read an offer", sql, [&id.0[..]], |row| {
+            Ok(Offer { sealed_offer: row.get(0)?, envelope: row.get(1)? })
+        })
+    }
+
+    fn segments(&self, id: TransferId, from: BlockIndex, limit: usize) -> Result<Vec<Segment>, LedgerError> {
+        let sql = "SELECT first, count, name FROM segments WHERE transfer = ?1 AND first >= ifnull(
+                (SELECT max(first) FROM segments WHERE transfer = ?1 AND first <= ?2), 0)
+            ORDER BY first LIMIT ?3";
+        self.all("read segments", sql, params![&id.0[..], Uint(from.0), Uint(limit as u64)], |row| {
+            Ok(Segment {
+                first: BlockIndex(row.get::<_, Uint>(0)?.0),
+                count: BlockCount(row.get::<_, Uint>(1)?.0),
+                name: row.get(2)?,
+            })
+        })
+    }
+
+    fn unsettled(&self, now: Millis, limit: usize) -> Result<Vec<TransferId>, LedgerError> {
+        // Phases from 2 on are final; their blocks wait for deletion.
+        let sql = "SELECT id FROM transfers WHERE blocks_deleted = 0 AND (expires <= ?1 OR phase >= 2) LIMIT ?2";
+        self.all("find what is over", sql, [Uint(now.0), Uint(limit as u64)], |row| {
+            fixed(row, 0, TransferId::from_slice)
+        })
+    }
+
+    fn reserved_bytes(&self) -> Result<u64, LedgerError> {
+        let sql = "SELECT ifnull(sum(reserved_bytes), 0) FROM transfers WHERE blocks_deleted = 0";
+        let sum = self.one("sum the reservations", sql, [], |row| row.get::<_, Uint>(0))?;
+        Ok(sum.map_or(0, |sum| sum.0))
+    }
+
+    fn seller(&self, key: LinkKey) -> Result<Option<Seller>, LedgerError> {
+        let sql = "SELECT key, enrolled, invite, revoked FROM sellers WHERE key = ?1";
+        self.one("read a seller", sql, [&key.0[..]], read_seller)
+    }
+
+    fn sellers(&self) -> Result<Vec<Seller>, LedgerError> {
+        let sql = "SELECT key, enrolled, invite, revoked FROM sellers ORDER BY enrolled, key";
+        self.all("list sellers", sql, [], read_seller)
+    }
+
+    fn invite(&self, digest: Digest) -> Result<Option<InviteRow>, LedgerError> {
+        let sql = "SELECT id, digest, created, uses_left, revoked FROM invites WHERE digest = ?1";
+        self.one("read an invite", sql, [&digest.0[..]], read_invite)
+    }
+
+    fn invites(&self) -> Result<Vec<InviteRow>, LedgerError> {
+        let sql = "SELECT id, digest, created, uses_left, revoked FROM invites ORDER BY id";
+        self.all("list invites", sql, [], read_invite)
+    }
+}
+
+impl Write for Sqlite {
+    fn set_time(&mut self, now: Millis) -> Result<(), LedgerError> {
+        self.run("store its time", "UPDATE meta SET time = max(time, ?1)", [Uint(now.0)])
+    }
+
+    fn insert(&mut self, transfer: &Transfer, offer: &Offer) -> Result<(), LedgerError> {
+        let terms = &transfer.terms;
+        self.run(
+            "store a transfer",
+            "INSERT INTO transfers (id, seller, locator, claim_key, offer_digest, content, block_bytes, blocks_max,
+                expires, created, phase, durable, fetched, share_erased, blocks_deleted, reserved_bytes)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 0, 0, ?14)",
+            params![
+                &terms.id.0[..],
+                &terms.seller.0[..],
+                &terms.locator.0[..],
+                &terms.claim_key.0[..],
+                &terms.offer_digest.0[..],
+                &terms.content.0[..],
+                Uint(terms.block_size.sealed_bytes() as u64),
+                Uint(terms.blocks_max.0),
+                Uint(terms.expires.0),
+                Uint(transfer.created.0),
+                Coded(transfer.phase),
+                Uint(transfer.durable.0),
+                Uint(transfer.fetched.0),
+                Uint(transfer.reserved_bytes()),
+            ],
+        )?;
+        self.run(
+            "store an offer",
+            "INSERT INTO offers (transfer, sealed_offer, envelope) VALUES (?1, ?2, ?3)",
+            params![&terms.id.0[..], offer.sealed_offer, offer.envelope],
+        )?;
+        self.put_events(transfer, 0)
+    }
+
+    fn update(&mut self, before: &Transfer, after: &Transfer) -> Result<(), LedgerError> {
+        let id = &after.terms.id.0[..];
+        self.run(
+            "store what changed of a transfer",
+            "UPDATE transfers SET phase = ?2, completed = ?3, ended = ?4, durable = ?5, blocks = ?6, fetched = ?7,
+                share_erased = ?8, blocks_deleted = ?9, reserved_bytes = ?10 WHERE id = ?1",
+            params![
+                id,
+                Coded(after.phase),
+                after.completed.map(|time| Uint(time.0)),
+                after.ended.map(|time| Uint(time.0)),
+                Uint(after.durable.0),
+                after.blocks.map(|blocks| Uint(blocks.0)),
+                Uint(after.fetched.0),
+                after.share == Share::Erased,
+                after.storage == Storage::Deleted,
+                Uint(after.reserved_bytes()),
+            ],
+        )?;
+        if let (None, Some(claim)) = (&before.claim, &after.claim) {
+            let sql = "INSERT INTO claims (transfer, record) VALUES (?1, ?2)";
+            self.run("store a claim", sql, params![id, codec::encode(claim)])?;
+        }
+        if let (None, Some(sealed)) = (&before.sealed_receipt, &after.sealed_receipt) {
+            let sql = "INSERT INTO receipts (transfer, sealed) VALUES (?1, ?2)";
+            self.run("store a receipt", sql, params![id, sealed])?;
+        }
+        if after.phase.is_final() && !before.phase.is_final() {
+            self.run("remove an offer", "DELETE FROM offers WHERE transfer = ?1", [id])?;
+        }
+        self.put_events(after, before.events.len())
+    }
+
+    fn add_segment(&mut self, id: TransferId, segment: &Segment) -> Result<(), LedgerError> {
+        self.run(
+            "store a segment",
+            "INSERT INTO segments (transfer, first, count, name) VALUES (?1, ?2, ?3, ?4)",
+            params![&id.0[..], Uint(segment.first.0), Uint(segment.count.0), segment.name],
+        )
+    }
+
+    fn remove_segments(&mut self, id: TransferId) -> Result<(), LedgerError> {
+        self.run("forget segments", "DELETE FROM segments WHERE transfer = ?1", [&id.0[..]])
+    }
+
+    fn put_seller(&mut self, seller: &Seller) -> Result<(), LedgerError> {
+        self.run(
+            "store a seller",
+            "INSERT INTO sellers (key, enrolled, invite, revoked) VALUES (?1, ?2, ?3, ?4)
+            ON CONFLICT (key) DO UPDATE SET enrolled = ?2, invite = ?3, revoked = ?4",
+            params![&seller.key.0[..], Uint(seller.enrolled.0), seller.invite, seller.revoked.map(|time| Uint(time.0))],
+        )
+    }
+
+    fn add_invite(&mut self, digest: Digest, created: Millis, uses: Option<u64>) -> Result<i64, LedgerError> {
+        self.run(
+            "store an invite",
+            "INSERT INTO invites (digest, created, uses_left) VALUES (?1, ?2, ?3)",
+            params![&digest.0[..], Uint(created.0), uses.map(Uint)],
+        )?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    fn put_invite(&mut self, invite: &InviteRow) -> Result<(), LedgerError> {
+        self.run(
+            "store an invite",
+            "UPDATE invites SET uses_left = ?2, revoked = ?3 WHERE id = ?1",
+            params![invite.id, invite.uses_left.map(Uint), invite.revoked.map(|time| Uint(time.0))],
+        )
+    }
+}
+
+impl Backend for Sqlite {
+    fn begin(&mut self, access: Access) -> Result<(), LedgerError> {
+        let sql = match access {
+            Access::Read => "BEGIN DEFERRED",
+            Access::Write => "BEGIN IMMEDIATE",
+        };
+        self.run("begin a transaction", sql, [])
+    }
+
+    fn savepoint(&mut self) -> Result<(), LedgerError> {
+        self.run("set a savepoint", "SAVEPOINT operation", [])
+    }
+
+    fn keep(&mut self) -> Result<(), LedgerError> {
+        self.run("release a savepoint", "RELEASE operation", [])
+    }
+
+    fn undo(&mut self) -> Result<(), LedgerError> {
+        self.run("go back to a savepoint", "ROLLBACK TO operation", [])?;
+        self.keep()
+    }
+
+    fn commit(&mut self) -> Result<(), LedgerError> {
+        self.run("commit", "COMMIT", [])
+    }
+
+    fn rollback(&mut self) -> Result<(), LedgerError> {
+        if self.connection.is_autocommit() { Ok(()) } else { self.run("roll back", "ROLLBACK", []) }
+    }
+
+    fn changes(&self) -> u64 {
+        self.connection.total_changes()
+    }
+}
+
+fn create_schema(connection: &mut Connection) -> Result<(), LedgerError> {
+    let transaction = connection
+        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+        .map_err(tried("begin a transaction"))?;
+    let exists = transaction
+        .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'", [], |row| row.get::<_, bool>(0))
+        .map_err(tried("look for its tables"))?;
+    if !exists {
+        transaction.execute_batch(SCHEMA).map_err(tried("make its tables"))?;
+    }
+    let seen = transaction
+        .query_row("SELECT schema FROM meta", [], |row| row.get::<_, i64>(0))
+        .map_err(tried("read its version"))?;
+    if seen > SCHEMA_VERSION {
+        return Err(LedgerError::NewerSchema { seen, known: SCHEMA_VERSION });
+    }
+    transaction.commit().map_err(tried("commit its tables"))
+}
+
+fn read_transfer(row: &Row<'_>) -> rusqlite::Result<Transfer> {
+    let count = |index| row.get::<_, Uint>(index).map(|number| BlockCount(number.0));
+    let maybe = |index| row.get::<_, Option<Uint>>(index).map(|number| number.map(|number| number.0));
+    Ok(Transfer {
+        terms: Terms {
+            id: fixed(row, 0, TransferId::from_slice)?,
+            seller: fixed(row, 1, LinkKey::from_slice)?,
+            locator: fixed(row, 2, Locator::from_slice)?,
+            claim_key: fixed(row, 3, ClaimKey::from_slice)?,
+            offer_digest: fixed(row, 4, Digest::from_slice)?,
+            content: fixed(row, 5, Digest::from_slice)?,
+            block_size: row.get::<_, Coded<BlockSize>>(6)?.0,
+            blocks_max: count(7)?,
+            expires: Millis(row.get::<_, Uint>(8)?.0),
+        },
+        created: Millis(row.get::<_, Uint>(9)?.0),
+        phase: row.get::<_, Coded<Phase>>(10)?.0,
+        completed: maybe(11)?.map(Millis),
+        ended: maybe(12)?.map(Millis),
+        durable: count(13)?,
+        blocks: maybe(14)?.map(BlockCount),
+        fetched: count(15)?,
+        claim: None,
+        sealed_receipt: None,
+        share: if row.get(16)? { Share::Erased } else { Share::Kept },
+        storage: if row.get(17)? { Storage::Deleted } else { Storage::Kept },
+        events: Vec::new(),
+    })
+}
+
+fn read_seller(row: &Row<'_>) -> rusqlite::Result<Seller> {
+    Ok(Seller {
+        key: fixed(row, 0, LinkKey::from_slice)?,
+        enrolled: Millis(row.get::<_, Uint>(1)?.0),
+        invite: row.get(2)?,
+        revoked: row.get::<_, Option<Uint>>(3)?.map(|time| Millis(time.0)),
+    })
+}
+
+fn read_invite(row: &Row<'_>) -> rusqlite::Result<InviteRow> {
+    Ok(InviteRow {
+        id: row.get(0)?,
+        digest: fixed(row, 1, Digest::from_slice)?,
+        created: Millis(row.get::<_, Uint>(2)?.0),
+        uses_left: row.get::<_, Option<Uint>>(3)?.map(|uses| uses.0),
+        revoked: row.get::<_, Option<Uint>>(4)?.map(|time| Millis(time.0)),
+    })
+}
+
+fn tried(tried: &'static str) -> impl FnOnce(rusqlite::Error) -> LedgerError {
+    move |source| LedgerError::Sqlite { tried, source: Arc::new(source) }
+}
+
+fn fixed<T>(row: &Row<'_>, index: usize, read: impl FnOnce(&[u8]) -> Option<T>) -> rusqlite::Result<T> {
+    optional(row, index, read)?.ok_or_else(|| invalid(row, index))
+}
+
+fn optional<T>(row: &Row<'_>, index: usize, read: impl FnOnce(&[u8]) -> Option<T>) -> rusqlite::Result<Option<T>> {
+    match row.get_ref(index)? {
+        ValueRef::Null => Ok(None),
+        ValueRef::Blob(bytes) => read(bytes).map(Some).ok_or_else(|| invalid(row, index)),
+        _ => Err(invalid(row, index)),
+    }
+}
+
+fn invalid(row: &Row<'_>, index: usize) -> rusqlite::Error {
+    let kind = row.get_ref(index).map_or(rusqlite::types::Type::Null, |value| value.data_type());
+    rusqlite::Error::InvalidColumnType(index, "fixed bytes".into(), kind)
+}
+
+/// An unsigned number in SQLite's signed column; what does not fit is an error, never another number.
+struct Uint(u64);
+
+impl rusqlite::ToSql for Uint {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        let number = i64::try_from(self.0).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(number.into())
+    }
+}
+
+impl rusqlite::types::FromSql for Uint {
+    fn column_result(value: ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
+        let number = value.as_i64()?;
+        u64::try_from(number).map(Self).or(Err(rusqlite::types::FromSqlError::OutOfRange(number)))
+    }
+}
+
+/// A value of a fixed set, stored as the number it has on the wire.
+struct Coded<T>(T);
+
+impl<T: minicbor::Encode<()>> rusqlite::ToSql for Coded<T> {
+    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+        let number = minicbor::decode::<i64>(&codec::encode(&self.0))
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(number.into())
+    }
+}
+
+impl<T: for<'b> minicbor::Decode<'b, ()> + minicbor::Encode<()>> rusqlite::types::FromSql for Coded<T> {
+    fn column_result(value: ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
+        let number = value.as_i64()?;
+        codec::decode(&codec::encode(&number)).map(Self).or(Err(rusqlite::types::FromSqlError::OutOfRange(number)))
+    }
+}

@@ -1,0 +1,197 @@
+//! Fetch: durable blocks go out, and more as they become durable [S12.3].
+//!
+//! Three stages run at once: [`plan`] asks the ledger which segments come next and waits at the tail; a reader reads
+//! them from disk; [`send`] gives them to the network without copying.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use handover_shared::fault::Fault;
+use handover_shared::ids::{BlockCount, BlockIndex, LinkKey, TransferId};
+use handover_shared::protocol::message::{Fetch, Reply};
+use quinn::SendStream;
+use tokio::sync::mpsc;
+use tokio::sync::watch::Receiver;
+
+use super::{Exchange, Trouble};
+use crate::cleanup::CleanupError;
+use crate::ledger::operations;
+use crate::ledger::rows::Segment;
+use crate::live::{Change, Entry};
+use crate::serve::Relay;
+use crate::store::{READ_BYTES, Segments};
+
+/// Segments looked up at a time.
+const PAGE: usize = 64;
+/// Segments that wait to be read, and reads that wait to be sent.
+const PLANNED_MAX: usize = 2;
+const READS_AHEAD: usize = 4;
+/// The least time between two notes of how far the buyer is.
+const NOTE_EVERY: Duration = Duration::from_secs(3);
+
+/// Bytes of one segment that are wanted.
+struct Part {
+    name: String,
+    offset: u64,
+    bytes: u64,
+}
+
+pub(super) async fn fetch(relay: &Arc<Relay>, exchange: &mut Exchange, fetch: Fetch) -> Result<(), Trouble> {
+    let (id, from, by) = (fetch.transfer, fetch.from, exchange.peer.key);
+    let entry = relay.live.entry(id);
+    let mut changes = entry.subscribe();
+    let (fetching, terms) = relay.ledger.read(move |rows, now| operations::fetch(rows, now, id, by, from)).await??;
+    exchange.reply(&Reply::Fetching(fetching)).await?;
+
+    let block_bytes = terms.block_size.sealed_bytes() as u64;
+    let (parts, part_queue) = mpsc::channel(PLANNED_MAX);
+    let (reads, read_queue) = mpsc::channel(READS_AHEAD);
+    let store = relay.segments.clone();
+    tokio::task::spawn_blocking(move || read(&*store, id, part_queue, &reads));
+    let mut over = changes.clone();
+    let planned = Plan { relay, id, by, next: from, block_bytes }.run(&mut changes, parts);
+    let course = Course { relay, entry: &entry, id, from, block_bytes };
+    let sent = course.send(&mut exchange.send, read_queue);
+    let outcome = tokio::select! {
+        biased;
+        outcome = async { tokio::try_join!(planned, sent) } => outcome.map(|((), sent_bytes)| sent_bytes),
+        () = async { drop(over.wait_for(|change| change.ended).await) } => return why_over(relay, id, by, from).await,
+        () = relay.draining() => return Err(Fault::Draining.into()),
+    };
+    match outcome {
+        Ok(sent_bytes) => course.note(sent_bytes).await,
+        // The segments may be gone because the transfer is over.
+        Err(Trouble::Storage(failed)) if entry.subscribe().borrow().ended => {
+            tracing::debug!(transfer = %id, %failed, "reading met the end of the transfer");
+            why_over(relay, id, by, from).await
+        }
+        Err(trouble) => Err(trouble),
+    }
+}
+
+/// The refusal that whoever asks now would get.
+async fn why_over(relay: &Arc<Relay>, id: TransferId, by: LinkKey, from: BlockIndex) -> Result<(), Trouble> {
+    relay.ledger.read(move |rows, now| operations::fetch(rows, now, id, by, from)).await??;
+    Err(Trouble::Internal("a transfer ended and is not over"))
+}
+
+/// What is to be read next.
+struct Plan<'a> {
+    relay: &'a Arc<Relay>,
+    id: TransferId,
+    by: LinkKey,
+    next: BlockIndex,
+    block_bytes: u64,
+}
+
+impl Plan<'_> {
+    /// Plans every block there is, waits for more, and ends behind the last one of a complete transfer.
+    async fn run(mut self, changes: &mut Receiver<Change>, parts: mpsc::Sender<Part>) -> Result<(), Trouble> {
+        loop {
+            changes.mark_unchanged();
+            let (id, by, next) = (self.id, self.by, self.next);
+            let (fetching, segments) = self
+                .relay
+                .ledger
+                .read(move |rows, now| {
+                    let (fetching, _) = match operations::fetch(rows, now, id, by, next)? {
+                        Ok(found) => found,
+                        Err(refused) => return Ok(Err(refused)),
+                    };
+                    Ok(Ok((fetching, rows.segments(id, next, PAGE)?)))
+                })
+                .await??;
+            let before = self.next;
+            for segment in segments.iter().filter(|segment| segment.end() > before) {
+                if parts.send(self.part(segment)?).await.is_err() {
+                    // The reader has ended, and has told the sender why.
+                    return Ok(());
+                }
+            }
+            if self.next == before {
+                if fetching.blocks.is_some_and(|blocks| blocks.end() == self.next) {
+                    return Ok(());
+                }
+                changes.changed().await.or(Err(Trouble::Internal("a live transfer lost its entry")))?;
+            }
+        }
+    }
+
+    fn part(&mut self, segment: &Segment) -> Result<Part, Trouble> {
+        if segment.first > self.next {
+            return Err(Trouble::Internal("the ledger has a gap between segments"));
+        }
+        let offset = (self.next.0 - segment.first.0) * self.block_bytes;
+        let bytes = (segment.end().0 - self.next.0) * self.block_bytes;
+        self.next = segment.end();
+        Ok(Part { name: segment.name.clone(), offset, bytes })
+    }
+}
+
+/// Reads parts in order; ends when there are no more, at the first failure, or when nobody wants more.
+fn read(
+    store: &dyn Segments,
+    id: TransferId,
+    mut parts: mpsc::Receiver<Part>,
+    reads: &mpsc::Sender<std::io::Result<Bytes>>,
+) {
+    while let Some(part) = parts.blocking_recv() {
+        let mut reader = match store.open(id, &part.name) {
+            Ok(reader) => reader,
+            Err(error) => return drop(reads.blocking_send(Err(error))),
+        };
+        let mut done = 0;
+        while done < part.bytes {
+            let length = usize::try_from(part.bytes - done).map_or(READ_BYTES, |rest| rest.min(READ_BYTES));
+            let bytes = reader.read(part.offset + done, length);
+            let is_last = bytes.is_err();
+            if reads.blocking_send(bytes).is_err() || is_last {
+                return;
+            }
+            done += length as u64;
+        }
+    }
+}
+
+/// How far sending is.
+struct Course<'a> {
+    relay: &'a Arc<Relay>,
+    entry: &'a Entry,
+    id: TransferId,
+    from: BlockIndex,
+    block_bytes: u64,
+}
+
+impl Course<'_> {
+    /// Sends what was read, notes now and then how far that is, and tells it at the end.
+    async fn send(
+        &self,
+        send: &mut SendStream,
+        mut reads: mpsc::Receiver<std::io::Result<Bytes>>,
+    ) -> Result<u64, Trouble> {
+        let mut sent_bytes = 0;
+        let mut noted = Instant::now();
+        while let Some(bytes) = reads.recv().await {
+            let bytes = bytes.map_err(|source| CleanupError::Io { tried: "read a segment", source })?;
+            sent_bytes += bytes.len() as u64;
+            if let Err(error) = send.write_chunk(bytes).await {
+                self.note(sent_bytes).await?;
+                return Err(error.into());
+            }
+            if noted.elapsed() >= NOTE_EVERY {
+                self.note(sent_bytes).await?;
+                noted = Instant::now();
+            }
+        }
+        Ok(sent_bytes)
+    }
+
+    async fn note(&self, sent_bytes: u64) -> Result<(), Trouble> {
+        let id = self.id;
+        let up_to = BlockCount(self.from.0 + sent_bytes / self.block_bytes);
+        self.relay.ledger.write(move |rows, _| operations::fetched(rows, id, up_to)).await??;
+        self.entry.changed();
+        Ok(())
+    }
+}

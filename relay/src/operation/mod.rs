@@ -1,0 +1,202 @@
+//! One stream, one operation: reads the request, does it, answers. Each file holds what one kind of operation does.
+
+mod append;
+mod claim;
+mod fetch;
+mod simple;
+mod watch;
+mod writer;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use handover_shared::fault::Fault;
+use handover_shared::protocol::message::{HEADER_BYTES, Header, Refused, Reply, Request};
+use quinn::{ReadError, ReadExactError, RecvStream, SendStream, VarInt, WriteError};
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+use crate::cleanup::CleanupError;
+use crate::ledger::{Causes, LedgerError};
+use crate::link::Peer;
+use crate::serve::Relay;
+
+/// How long a request may take to arrive.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long the last bytes of an answer may take to be acknowledged.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// One stream with whoever opened it.
+pub(crate) struct Exchange {
+    peer: Peer,
+    send: SendStream,
+    recv: RecvStream,
+    progress: Progress,
+}
+
+/// How a refusal can still be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    /// As a message.
+    Unanswered,
+    /// Only by cutting the stream short [S11.4].
+    Answered,
+}
+
+/// Why an operation did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// Refused for a reason the peer is told.
+    #[error("refused: {}", .0.fault)]
+    Refused(Refused),
+    /// The stream or the connection is gone.
+    #[error("the stream ended")]
+    Gone,
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The store failed, or something that is cleaned up.
+    #[error(transparent)]
+    Storage(#[from] CleanupError),
+    /// Something else of the relay failed.
+    #[error("{0}")]
+    Internal(&'static str),
+}
+
+/// Answers one stream.
+pub(crate) async fn answer(relay: Arc<Relay>, peer: Peer, send: SendStream, recv: RecvStream) {
+    let mut exchange = Exchange { peer, send, recv, progress: Progress::Unanswered };
+    let mut name = "?";
+    let outcome = match exchange.request().await {
+        Ok(request) => {
+            name = request.name();
+            dispatch(&relay, &mut exchange, request).await
+        }
+        Err(trouble) => Err(trouble),
+    };
+    let peer = exchange.peer.key;
+    match &outcome {
+        Ok(()) => tracing::debug!(%peer, operation = name, "done"),
+        Err(Trouble::Gone) => tracing::debug!(%peer, operation = name, "stream lost"),
+        Err(Trouble::Refused(refused)) => tracing::info!(%peer, operation = name, fault = refused.fault, "refused"),
+        Err(trouble) => tracing::error!(%peer, operation = name, error = %Causes(trouble), "failed"),
+    }
+    exchange.end(outcome).await;
+}
+
+async fn dispatch(relay: &Arc<Relay>, exchange: &mut Exchange, request: Request) -> Result<(), Trouble> {
+    let (address, key) = (exchange.peer.address.ip(), exchange.peer.key);
+    let may_fail = matches!(request, Request::Enrol(_) | Request::Peek(_) | Request::Claim(_));
+    if may_fail && !relay.admit.may_try(address, Instant::now()) {
+        return Err(Fault::Busy.into());
+    }
+    if relay.is_draining() {
+        return Err(Fault::Draining.into());
+    }
+    let outcome = match request {
+        Request::Hello(_) => exchange.reply(&simple::hello(relay, key).await?).await,
+        Request::Enrol(enrol) => match simple::enrol(relay, key, &enrol).await {
+            Ok(reply) => exchange.reply(&reply).await,
+            Err(trouble) => Err(trouble),
+        },
+        Request::Create(create) => exchange.reply(&simple::create(relay, key, create).await?).await,
+        Request::Append(named) => append::append(relay, exchange, named.transfer).await,
+        Request::Complete(complete) => exchange.reply(&simple::complete(relay, key, complete).await?).await,
+        Request::Peek(peek) => match simple::peek(relay, key, peek.locator).await {
+            Ok(reply) => exchange.reply(&reply).await,
+            Err(trouble) => Err(trouble),
+        },
+        Request::Claim(claim) => match claim::claim(relay, &exchange.peer, claim).await {
+            Ok(reply) => exchange.reply(&reply).await,
+            Err(trouble) => Err(trouble),
+        },
+        Request::Fetch(fetch) => fetch::fetch(relay, exchange, fetch).await,
+        Request::Receive(receive) => exchange.reply(&simple::receive(relay, key, receive).await?).await,
+        Request::Watch(watch) => watch::watch(relay, exchange, watch).await,
+        Request::Revoke(named) => exchange.reply(&simple::revoke(relay, key, named.transfer).await?).await,
+    };
+    if let (true, Err(Trouble::Refused(refused))) = (may_fail, &outcome)
+        && matches!(refused.known(), Some(Fault::NotFound | Fault::ClaimRefused | Fault::InviteRefused))
+    {
+        relay.admit.failed(address, Instant::now());
+    }
+    outcome
+}
+
+impl Exchange {
+    /// Reads the one request of a stream.
+    async fn request(&mut self) -> Result<Request, Trouble> {
+        let read = async {
+            let mut header = [0; HEADER_BYTES];
+            self.recv.read_exact(&mut header).await.map_err(cut_short)?;
+            let header = Header::of_bytes(header)?;
+            // Create and Enrol carry secrets.
+            let mut body = Zeroizing::new(vec![0; header.body_bytes]);
+            self.recv.read_exact(&mut body).await.map_err(cut_short)?;
+            Ok(Request::of_body(header.number, &body)?)
+        };
+        timeout(REQUEST_TIMEOUT, read).await.unwrap_or(Err(Fault::BadMessage.into()))
+    }
+
+    /// Sends a message.
+    async fn reply(&mut self, reply: &Reply) -> Result<(), Trouble> {
+        self.progress = Progress::Answered;
+        self.send.write_all(&reply.to_bytes()).await.map_err(Trouble::from)
+    }
+
+    /// Ends the stream as its operation ended.
+    async fn end(mut self, outcome: Result<(), Trouble>) {
+        let refused = match outcome {
+            Ok(()) => None,
+            Err(Trouble::Gone) => return,
+            Err(Trouble::Refused(refused)) => Some(refused),
+            Err(Trouble::Ledger(_) | Trouble::Storage(_) | Trouble::Internal(_)) => Some(Fault::Internal.into()),
+        };
+        let told = match (refused, self.progress) {
+            (None, _) => Ok(()),
+            (Some(refused), Progress::Unanswered) => self.reply(&Reply::Refused(refused)).await,
+            (Some(refused), Progress::Answered) => {
+                // Both halves end with the number, whichever the peer looks at.
+                let code = VarInt::from_u32(refused.fault.into());
+                let stopped = self.recv.stop(code).is_ok();
+                let reset = self.send.reset(code).is_ok();
+                tracing::trace!(stopped, reset, "cut short");
+                return;
+            }
+        };
+        if told.is_ok() && self.send.finish().is_ok() && timeout(ANSWER_TIMEOUT, self.send.stopped()).await.is_err() {
+            tracing::debug!("the end of an answer was not acknowledged");
+        }
+    }
+}
+
+impl From<Refused> for Trouble {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        Self::Refused(fault.into())
+    }
+}
+
+impl From<WriteError> for Trouble {
+    fn from(_: WriteError) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<ReadError> for Trouble {
+    fn from(_: ReadError) -> Self {
+        Self::Gone
+    }
+}
+
+fn cut_short(error: ReadExactError) -> Trouble {
+    match error {
+        ReadExactError::FinishedEarly(_) => Fault::BadMessage.into(),
+        ReadExactError::ReadError(_) => Trouble::Gone,
+    }
+}
