@@ -41,6 +41,12 @@ pub enum Error {
         /// The other.
         second: PrivatePath,
     },
+    /// A pattern to include or exclude is not one.
+    #[error("a pattern is malformed")]
+    BadPattern {
+        /// Which.
+        pattern: Private<String>,
+    },
     /// Nothing is left to send after the filters.
     #[error("nothing to send")]
     NothingToSend,

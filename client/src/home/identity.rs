@@ -83,7 +83,7 @@ impl Home {
     /// # Errors
     /// [`Error::Disk`]; [`Error::State`] if there is one already.
     pub fn create_identity(&self, name: Option<&str>, organisation: Option<&str>) -> Result<Owner, Error> {
-        let name = name.map_or_else(default_name, |name| cut(name));
+        let name = name.map_or_else(default_name, cut);
         let identity = Identity::generate(&mut OsEntropy, &name);
         self.store_identity(identity, name, organisation.map(cut))
     }
@@ -106,7 +106,7 @@ impl Home {
         if path.exists() {
             return Err(Error::State { what: "there is an identity already", path, source: None });
         }
-        let pem = identity.to_openssh().map_err(|error| Error::Internal(error.to_string()))?;
+        let pem = identity.to_openssh();
         let named = toml::to_string(&Named { name: name.clone(), organisation: organisation.clone() })
             .map_err(|error| Error::Internal(error.to_string()))?;
         write_private(&self.named_file(), named.as_bytes())?;

@@ -14,7 +14,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use handover_shared::codec;
-use handover_shared::ids::{LinkKey, Millis, TransferId};
+use handover_shared::ids::{LinkKey, TransferId};
 use handover_shared::keys::code::RelayAddress;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};

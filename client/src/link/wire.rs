@@ -42,7 +42,7 @@ impl Replies {
     pub async fn block(&mut self, bytes: usize) -> Result<Option<BytesMut>, Error> {
         let mut block = BytesMut::with_capacity(bytes);
         while block.len() < bytes {
-            match self.receive.read_chunk(bytes - block.len()).await {
+            match self.receive.read_chunk(bytes - block.len(), true).await {
                 Ok(Some(chunk)) => block.extend_from_slice(&chunk.bytes),
                 Ok(None) if block.is_empty() => return Ok(None),
                 Ok(None) => return Err(self.lost("the stream ended inside a block")),
