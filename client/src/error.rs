@@ -157,6 +157,12 @@ pub enum Error {
         /// The first of them.
         first: PrivatePath,
     },
+    /// Only a transfer of a single file can go to standard output.
+    #[error("more than one file cannot go to standard output")]
+    NotOneFile,
+    /// A file changed while it was sent, and what went to standard output cannot be taken back.
+    #[error("the file changed while it was sent; standard output cannot be taken back")]
+    CannotTakeBack,
     /// A question has no one to answer it; the option that answers it.
     #[error("an answer is needed: {option}")]
     AnswerNeeded {

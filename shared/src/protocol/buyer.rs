@@ -1,1 +1,675 @@
-//! Being written.
+//! The buyer of one transfer: what to do next at the relay, and what to do when it cannot be done.
+//!
+//! [`Buyer`] is told what happened with [`Buyer::handle`] and says what is to be done with [`Buyer::poll`]; drain it
+//! after every `handle`. At most one operation is under way at the relay at any time, and it is always the one that was
+//! asked for last. The archive itself is not seen here: opening, checking and placing tell this machine only how far
+//! they are.
+//!
+//! # Source
+//! SPEC [S10.8] [S12] [S15].
+
+use std::collections::VecDeque;
+
+use super::message::Fetching;
+use crate::fault::Fault;
+use crate::ids::{BlockCount, BlockIndex, Millis};
+use crate::limits;
+
+/// Blocks are due and none has come for so long: the connection is given up, whatever the transport says of it.
+pub const SILENCE_MS_MAX: u64 = 20_000;
+/// Nothing is due, because the seller has not sent it: how often the relay is asked again all the same.
+pub const RECHECK_MS: u64 = 60_000;
+/// The relay finished a stream of blocks and the tail has not been seen: when it is asked again.
+pub const FINISHED_RECHECK_MS: u64 = 2_000;
+
+/// Where a run begins, by what an earlier run left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Nothing is known but the code.
+    Look,
+    /// The person agreed and the keys are durable; whether the claim arrived is not known.
+    Claim,
+    /// The content key is here, and everything before this block.
+    Fetch(BlockIndex),
+    /// All blocks are here; the receipt is not signed.
+    Finish,
+    /// The receipt is kept; the relay has not confirmed it.
+    Deliver,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The connection stands.
+    Connected,
+    /// The connection could not be made, or is gone.
+    LinkLost,
+    /// The pause is over.
+    Waited,
+    /// The relay refused the operation under way.
+    Refused(Fault),
+    /// `Peek` was answered, and the offer opens, is signed, and names this very relay.
+    Offered,
+    /// The person agreed, and the keys that a claim needs are durable.
+    Accepted,
+    /// `Claim` was answered, and the content key is open and durable.
+    Released,
+    /// `Fetch` was answered.
+    Fetching(Fetching),
+    /// All blocks before this one have arrived.
+    Arrived(BlockIndex),
+    /// Blocks wait for this machine's own work: the relay is not to blame for the silence.
+    Saturated,
+    /// This block does not open.
+    Damaged(BlockIndex),
+    /// The relay finished the stream of blocks.
+    Finished,
+    /// The tail is here and closes the archive.
+    TailSeen,
+    /// Everything is verified, placed and synced; the receipt is signed and kept.
+    Signed,
+    /// `Receive` was answered.
+    Received,
+    /// Nothing but time.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Make a connection.
+    Connect,
+    /// Drop the connection, whatever is under way on it.
+    Disconnect,
+    /// Pause before the next attempt.
+    Wait {
+        /// Which attempt comes after the pause, from 1.
+        attempt: u32,
+        /// Why.
+        cause: Pause,
+    },
+    /// Look the transfer up.
+    Peek,
+    /// Show the offer and ask the person.
+    Ask,
+    /// Spend the code.
+    Claim,
+    /// Get blocks from this one on; a stream of blocks that is open is dropped.
+    Fetch(BlockIndex),
+    /// Drop the stream of blocks.
+    StopFetch,
+    /// Check the archive as a whole, place what is left, sync, sign.
+    Finish,
+    /// Hand over the receipt.
+    Deliver,
+    /// Everything is done.
+    Done,
+    /// It cannot go on.
+    End(End),
+}
+
+/// Why nothing moves for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pause {
+    /// No connection.
+    Lost,
+    /// The relay asked to come back later.
+    Busy,
+    /// The connection stands, blocks are due, and none comes.
+    Silent,
+}
+
+/// Why it cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The relay refused for good.
+    Refused(Fault),
+    /// The same block came damaged each time.
+    Altered(BlockIndex),
+    /// The relay has fewer blocks than it has served or said.
+    Shrunk,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Buyer {
+    step: Step,
+    link: Link,
+    pausing: Pausing,
+    /// Attempts that failed since something moved.
+    failed: u32,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Look,
+    Asking,
+    Claim,
+    Fetch(Fetch),
+    Finish,
+    Deliver,
+    Over,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Fetch {
+    /// The first block that has not arrived.
+    next: BlockIndex,
+    /// What the relay said it has.
+    durable: BlockCount,
+    /// How many there are, once the relay has said so.
+    blocks: Option<BlockCount>,
+    /// Since when nothing has come.
+    quiet_since: Millis,
+    stream: Stream,
+    /// The block that came damaged last, and how often in a row.
+    damaged: Option<(BlockIndex, u32)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stream {
+    Asked,
+    Open,
+    Finished,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    Down,
+    Connecting,
+    Up,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pausing {
+    No,
+    Yes,
+}
+
+impl Fetch {
+    fn from(next: BlockIndex, now: Millis) -> Self {
+        Self { next, durable: BlockCount(0), blocks: None, quiet_since: now, stream: Stream::Asked, damaged: None }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.blocks.is_some_and(|blocks| !blocks.contains(self.next))
+    }
+}
+
+impl Buyer {
+    /// Begins, or continues where an earlier run left off.
+    pub fn new(start: Start, now: Millis) -> Self {
+        let step = match start {
+            Start::Look => Step::Look,
+            Start::Claim => Step::Claim,
+            Start::Fetch(from) => Step::Fetch(Fetch::from(from, now)),
+            Start::Finish => Step::Finish,
+            Start::Deliver => Step::Deliver,
+        };
+        let mut buyer = Self { step, link: Link::Down, pausing: Pausing::No, failed: 0, outputs: VecDeque::new() };
+        match start {
+            Start::Finish => buyer.say(Output::Finish),
+            _ => buyer.begin(now),
+        }
+        buyer
+    }
+
+    /// What is to be done next; `None` when everything has been said.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Takes what happened. An input that does not belong to the present step is late, and changes nothing.
+    pub fn handle(&mut self, now: Millis, input: Input) {
+        if self.step == Step::Over {
+            return;
+        }
+        match input {
+            Input::Connected => {
+                self.link = Link::Up;
+                self.begin(now);
+            }
+            Input::LinkLost => self.lost(),
+            Input::Waited => {
+                self.pausing = Pausing::No;
+                self.begin(now);
+            }
+            Input::Refused(fault) => self.refused(fault),
+            Input::Offered => self.advance(Step::Look, Step::Asking, now),
+            Input::Accepted => self.advance(Step::Asking, Step::Claim, now),
+            // [S15.1] The caller has made the content key durable.
+            Input::Released => self.advance(Step::Claim, Step::Fetch(Fetch::from(BlockIndex(0), now)), now),
+            Input::Signed => self.advance(Step::Finish, Step::Deliver, now),
+            Input::Received => self.received(),
+            Input::TailSeen => self.tail_seen(),
+            Input::Damaged(block) => self.damaged(now, block),
+            Input::Fetching(_) | Input::Arrived(_) | Input::Saturated | Input::Finished | Input::Tick => {
+                self.fetch_goes_on(now, input);
+            }
+        }
+    }
+
+    fn say(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    fn end(&mut self, end: End) {
+        self.step = Step::Over;
+        self.say(Output::End(end));
+    }
+
+    /// Begins the operation of the present step, or makes the connection that it needs.
+    fn begin(&mut self, now: Millis) {
+        let operation = match &mut self.step {
+            Step::Look => Output::Peek,
+            Step::Claim => Output::Claim,
+            Step::Fetch(fetch) => {
+                fetch.stream = Stream::Asked;
+                fetch.quiet_since = now;
+                Output::Fetch(fetch.next)
+            }
+            Step::Deliver => Output::Deliver,
+            // The relay is not needed at the moment.
+            Step::Asking | Step::Finish | Step::Over => return,
+        };
+        match (self.pausing, self.link) {
+            (Pausing::Yes, _) | (_, Link::Connecting) => {}
+            (Pausing::No, Link::Up) => self.say(operation),
+            (Pausing::No, Link::Down) => {
+                self.link = Link::Connecting;
+                self.say(Output::Connect);
+            }
+        }
+    }
+
+    fn advance(&mut self, from: Step, to: Step, now: Millis) {
+        if self.step != from {
+            return;
+        }
+        self.step = to;
+        self.failed = 0;
+        match to {
+            Step::Asking => self.say(Output::Ask),
+            _ => self.begin(now),
+        }
+    }
+
+    fn lost(&mut self) {
+        if self.link == Link::Down {
+            return;
+        }
+        self.link = Link::Down;
+        match self.step {
+            Step::Asking | Step::Finish => {}
+            _ => self.pause(Pause::Lost),
+        }
+    }
+
+    fn pause(&mut self, cause: Pause) {
+        if self.pausing == Pausing::No {
+            self.pausing = Pausing::Yes;
+            self.failed = self.failed.saturating_add(1);
+            self.say(Output::Wait { attempt: self.failed, cause });
+        }
+    }
+
+    fn refused(&mut self, fault: Fault) {
+        // The tail is durable before the seller can say that it was the last block [S13.4]. It will say so.
+        let is_early = self.step == Step::Deliver && fault == Fault::NotComplete;
+        if !fault.is_passing() && !is_early {
+            return self.end(End::Refused(fault));
+        }
+        if fault == Fault::Draining && self.link == Link::Up {
+            self.link = Link::Down;
+            self.say(Output::Disconnect);
+        }
+        self.pause(Pause::Busy);
+    }
+
+    fn received(&mut self) {
+        if self.step == Step::Deliver {
+            self.step = Step::Over;
+            self.say(Output::Done);
+        }
+    }
+
+    fn tail_seen(&mut self) {
+        if let Step::Fetch(_) = self.step {
+            self.step = Step::Finish;
+            self.pausing = Pausing::No;
+            self.failed = 0;
+            self.say(Output::StopFetch);
+            self.say(Output::Finish);
+        }
+    }
+
+    fn damaged(&mut self, now: Millis, block: BlockIndex) {
+        let Step::Fetch(fetch) = &mut self.step else { return };
+        let times = match fetch.damaged {
+            Some((last, times)) if last == block => times + 1,
+            _ => 1,
+        };
+        // It has been fetched as often as it came damaged; the first time was no repetition.
+        if times > limits::BLOCK_REPEATS_MAX {
+            return self.end(End::Altered(block));
+        }
+        fetch.damaged = Some((block, times));
+        fetch.next = block;
+        if self.link == Link::Up {
+            self.begin(now);
+        }
+    }
+
+    fn fetch_goes_on(&mut self, now: Millis, input: Input) {
+        let Step::Fetch(fetch) = &mut self.step else { return };
+        match input {
+            Input::Fetching(answer) => {
+                let shrunk = answer.durable.0 < fetch.next.0
+                    || answer.durable.0 < fetch.durable.0
+                    || fetch.blocks.is_some_and(|blocks| answer.blocks != Some(blocks));
+                if shrunk {
+                    return self.end(End::Shrunk); // [S12.3]
+                }
+                (fetch.durable, fetch.blocks) = (answer.durable, answer.blocks);
+                fetch.stream = Stream::Open;
+                fetch.quiet_since = now;
+            }
+            Input::Arrived(next) if next > fetch.next => {
+                fetch.next = next;
+                fetch.quiet_since = now;
+                self.failed = 0;
+            }
+            Input::Saturated => fetch.quiet_since = now,
+            Input::Finished => {
+                fetch.stream = Stream::Finished;
+                fetch.quiet_since = now;
+            }
+            Input::Tick => self.tick(now),
+            _ => {}
+        }
+    }
+
+    fn tick(&mut self, now: Millis) {
+        let (Step::Fetch(fetch), Link::Up, Pausing::No) = (&self.step, self.link, self.pausing) else { return };
+        let quiet_ms = now.since(fetch.quiet_since);
+        match fetch.stream {
+            // Everything is here; what is still being opened will tell.
+            Stream::Finished if fetch.is_complete() => {}
+            Stream::Finished if quiet_ms >= FINISHED_RECHECK_MS => self.begin(now),
+            Stream::Open if !fetch.durable.contains(fetch.next) => {
+                if quiet_ms >= RECHECK_MS {
+                    self.begin(now);
+                }
+            }
+            Stream::Asked | Stream::Open if quiet_ms >= SILENCE_MS_MAX => {
+                self.link = Link::Down;
+                self.say(Output::Disconnect);
+                self.pause(Pause::Silent);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = Millis(1_000);
+
+    fn drained(buyer: &mut Buyer) -> Vec<Output> {
+        std::iter::from_fn(|| buyer.poll()).collect()
+    }
+
+    fn after(buyer: &mut Buyer, now: Millis, input: Input) -> Vec<Output> {
+        buyer.handle(now, input);
+        drained(buyer)
+    }
+
+    fn fetching(durable: u64, blocks: Option<u64>) -> Input {
+        Input::Fetching(Fetching { durable: BlockCount(durable), blocks: blocks.map(BlockCount) })
+    }
+
+    /// A transfer of three blocks, from the code to the end: every input, and what must come of it.
+    fn whole_run() -> Vec<(Input, Vec<Output>)> {
+        vec![
+            (Input::Connected, vec![Output::Peek]),
+            (Input::Offered, vec![Output::Ask]),
+            (Input::Accepted, vec![Output::Claim]),
+            (Input::Released, vec![Output::Fetch(BlockIndex(0))]),
+            (fetching(1, None), vec![]),
+            (Input::Arrived(BlockIndex(1)), vec![]),
+            (Input::Arrived(BlockIndex(3)), vec![]),
+            (Input::Finished, vec![]),
+            (Input::TailSeen, vec![Output::StopFetch, Output::Finish]),
+            (Input::Signed, vec![Output::Deliver]),
+            (Input::Received, vec![Output::Done]),
+        ]
+    }
+
+    #[test] // [S15.1] [S15.4] [S12.3]
+    fn a_whole_run() {
+        let mut buyer = Buyer::new(Start::Look, NOW);
+        assert_eq!(drained(&mut buyer), [Output::Connect]);
+        for (input, outputs) in whole_run() {
+            assert_eq!(after(&mut buyer, NOW, input), outputs, "{input:?}");
+        }
+    }
+
+    #[test] // [S12.5]
+    fn a_loss_at_every_step_repeats_the_operation_of_that_step() {
+        // What is asked of the relay once the connection is back, by how many inputs came before the loss.
+        let repeated = [
+            (1, Some(Output::Peek)),
+            (2, None),
+            (3, Some(Output::Claim)),
+            (4, Some(Output::Fetch(BlockIndex(0)))),
+            (5, Some(Output::Fetch(BlockIndex(0)))),
+            (6, Some(Output::Fetch(BlockIndex(1)))),
+            (7, Some(Output::Fetch(BlockIndex(3)))),
+            (8, Some(Output::Fetch(BlockIndex(3)))),
+            (9, None),
+            (10, Some(Output::Deliver)),
+        ];
+        for (inputs, operation) in repeated {
+            let mut buyer = Buyer::new(Start::Look, NOW);
+            let run = whole_run();
+            for (input, _) in &run[..inputs] {
+                buyer.handle(NOW, *input);
+            }
+            drained(&mut buyer);
+
+            let lost = after(&mut buyer, NOW, Input::LinkLost);
+            match operation {
+                Some(operation) => {
+                    assert_eq!(lost, [Output::Wait { attempt: 1, cause: Pause::Lost }], "after {inputs}");
+                    assert_eq!(after(&mut buyer, NOW, Input::Waited), [Output::Connect], "after {inputs}");
+                    let second = after(&mut buyer, NOW, Input::LinkLost);
+                    assert_eq!(second, [Output::Wait { attempt: 2, cause: Pause::Lost }], "after {inputs}");
+                    assert_eq!(after(&mut buyer, NOW, Input::Waited), [Output::Connect], "after {inputs}");
+                    assert_eq!(after(&mut buyer, NOW, Input::Connected), [operation], "after {inputs}");
+                }
+                // Nothing is wanted from the relay now; the next step makes the connection.
+                None => {
+                    assert_eq!(lost, [], "after {inputs}");
+                    assert_eq!(after(&mut buyer, NOW, run[inputs].0), [Output::Connect], "after {inputs}");
+                    assert_eq!(after(&mut buyer, NOW, Input::Connected), run[inputs].1, "after {inputs}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_later_run_begins_where_the_earlier_one_left_off() {
+        let cases = [
+            (Start::Claim, Output::Claim),
+            (Start::Fetch(BlockIndex(7)), Output::Fetch(BlockIndex(7))),
+            (Start::Deliver, Output::Deliver),
+        ];
+        for (start, operation) in cases {
+            let mut buyer = Buyer::new(start, NOW);
+            assert_eq!(drained(&mut buyer), [Output::Connect], "{start:?}");
+            assert_eq!(after(&mut buyer, NOW, Input::Connected), [operation], "{start:?}");
+        }
+        let mut buyer = Buyer::new(Start::Finish, NOW);
+        assert_eq!(drained(&mut buyer), [Output::Finish]);
+        assert_eq!(after(&mut buyer, NOW, Input::Signed), [Output::Connect]);
+    }
+
+    #[test] // [S12.7]
+    fn every_fault_ends_it_or_passes() {
+        for step in [3, 4, 5, 10] {
+            for fault in Fault::ALL {
+                let mut buyer = Buyer::new(Start::Look, NOW);
+                for (input, _) in &whole_run()[..step] {
+                    buyer.handle(NOW, *input);
+                }
+                drained(&mut buyer);
+                let outputs = after(&mut buyer, NOW, Input::Refused(fault));
+                let wait = Output::Wait { attempt: 1, cause: Pause::Busy };
+                let expected = match fault {
+                    Fault::Draining => vec![Output::Disconnect, wait],
+                    Fault::Busy | Fault::Internal | Fault::StorageFull => vec![wait],
+                    Fault::NotComplete if step == 10 => vec![wait],
+                    _ => vec![Output::End(End::Refused(fault))],
+                };
+                assert_eq!(outputs, expected, "{fault:?} after {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_relay_that_is_busy_is_asked_again_on_the_same_connection() {
+        let mut buyer = Buyer::new(Start::Fetch(BlockIndex(2)), NOW);
+        after(&mut buyer, NOW, Input::Connected);
+        after(&mut buyer, NOW, Input::Refused(Fault::Busy));
+        assert_eq!(after(&mut buyer, NOW, Input::Waited), [Output::Fetch(BlockIndex(2))]);
+        after(&mut buyer, NOW, Input::Refused(Fault::Draining));
+        assert_eq!(after(&mut buyer, NOW, Input::Waited), [Output::Connect]);
+        assert_eq!(after(&mut buyer, NOW, Input::Connected), [Output::Fetch(BlockIndex(2))]);
+    }
+
+    #[test] // [S8.2]
+    fn a_damaged_block_is_fetched_again_three_times() {
+        let mut buyer = Buyer::new(Start::Fetch(BlockIndex(0)), NOW);
+        after(&mut buyer, NOW, Input::Connected);
+        after(&mut buyer, NOW, fetching(9, Some(9)));
+        after(&mut buyer, NOW, Input::Arrived(BlockIndex(9)));
+        for _ in 0..3 {
+            assert_eq!(after(&mut buyer, NOW, Input::Damaged(BlockIndex(4))), [Output::Fetch(BlockIndex(4))]);
+            after(&mut buyer, NOW, fetching(9, Some(9)));
+        }
+        assert_eq!(after(&mut buyer, NOW, Input::Damaged(BlockIndex(4))), [Output::End(End::Altered(BlockIndex(4)))]);
+        assert_eq!(after(&mut buyer, NOW, Input::TailSeen), []);
+
+        let mut buyer = Buyer::new(Start::Fetch(BlockIndex(0)), NOW);
+        after(&mut buyer, NOW, Input::Connected);
+        for block in 0..20 {
+            let block = BlockIndex(block);
+            assert_eq!(
+                after(&mut buyer, NOW, Input::Damaged(block)),
+                [Output::Fetch(block)],
+                "each block has its turns"
+            );
+        }
+    }
+
+    #[test]
+    fn damage_seen_while_the_connection_is_gone_moves_the_next_block_back() {
+        let mut buyer = Buyer::new(Start::Fetch(BlockIndex(0)), NOW);
+        after(&mut buyer, NOW, Input::Connected);
+        after(&mut buyer, NOW, Input::Arrived(BlockIndex(6)));
+        after(&mut buyer, NOW, Input::LinkLost);
+        assert_eq!(after(&mut buyer, NOW, Input::Damaged(BlockIndex(5))), []);
+        after(&mut buyer, NOW, Input::Waited);
+        assert_eq!(after(&mut buyer, NOW, Input::Connected), [Output::Fetch(BlockIndex(5))]);
+    }
+
+    #[test]
+    fn silence_counts_only_while_blocks_are_due() {
+        let mut buyer = Buyer::new(Start::Fetch(BlockIndex(0)), NOW);
+        after(&mut buyer, NOW, Input::Connected);
+        after(&mut buyer, NOW, fetching(3, None));
+        after(&mut buyer, NOW.plus(10_000), Input::Arrived(BlockIndex(1)));
+        assert_eq!(after(&mut buyer, NOW.plus(10_000 + SILENCE_MS_MAX - 1), Input::Tick), []);
+        let silent = vec![Output::Disconnect, Output::Wait { attempt: 1, cause: Pause::Silent }];
+        assert_eq!(after(&mut buyer, NOW.plus(10_000 + SILENCE_MS_MAX), Input::Tick), silent);
+        assert_eq!(after(&mut buyer, NOW, Input::Waited), [Output::Connect]);
+        assert_eq!(after(&mut buyer, NOW, Input::Connected), [Output::Fetch(BlockIndex(1))]);
+
+        // An answer that never comes is a silence as well.
+        assert_eq!(after(&mut buyer, NOW.plus(SILENCE_MS_MAX), Input::Tick)[0], Output::Disconnect);
+    }
+
+    #[test]
+    fn own_slowness_and_a_slow_seller_are_no_silence() {
+        let mut buyer = Buyer::new(Start::Fetch(BlockIndex(0)), NOW);
+        after(&mut buyer, NOW, Input::Connected);
+        after(&mut buyer, NOW, fetching(3, None));
+        let later = NOW.plus(SILENCE_MS_MAX);
+        after(&mut buyer, later, Input::Saturated);
+        assert_eq!(after(&mut buyer, later.plus(1), Input::Tick), []);
+
+        after(&mut buyer, later, Input::Arrived(BlockIndex(3)));
+        assert_eq!(after(&mut buyer, later.plus(RECHECK_MS - 1), Input::Tick), []);
+        assert_eq!(after(&mut buyer, later.plus(RECHECK_MS), Input::Tick), [Output::Fetch(BlockIndex(3))]);
+    }
+
+    #[test] // [S12.3]
+    fn a_finished_stream_without_the_tail_is_asked_for_again() {
+        let mut buyer = Buyer::new(Start::Fetch(BlockIndex(0)), NOW);
+        after(&mut buyer, NOW, Input::Connected);
+        after(&mut buyer, NOW, fetching(2, None));
+        after(&mut buyer, NOW, Input::Arrived(BlockIndex(4)));
+        after(&mut buyer, NOW, Input::Finished);
+        assert_eq!(after(&mut buyer, NOW.plus(FINISHED_RECHECK_MS - 1), Input::Tick), []);
+        let again = after(&mut buyer, NOW.plus(FINISHED_RECHECK_MS), Input::Tick);
+        assert_eq!(again, [Output::Fetch(BlockIndex(4))]);
+
+        // Everything there is has arrived; opening it takes its time.
+        after(&mut buyer, NOW, fetching(4, Some(4)));
+        after(&mut buyer, NOW, Input::Finished);
+        assert_eq!(after(&mut buyer, NOW.plus(10 * SILENCE_MS_MAX), Input::Tick), []);
+    }
+
+    #[test] // [S12.3]
+    fn a_relay_that_forgets_blocks_is_not_believed() {
+        let cases = [
+            (vec![fetching(5, None), fetching(4, None)], "fewer than it said"),
+            (vec![fetching(5, Some(5)), fetching(6, Some(6))], "more than the last"),
+            (vec![fetching(5, Some(5)), fetching(5, None)], "complete no more"),
+            (vec![fetching(5, None), Input::Arrived(BlockIndex(6)), fetching(5, None)], "fewer than it served"),
+        ];
+        for (inputs, why) in cases {
+            let mut buyer = Buyer::new(Start::Fetch(BlockIndex(0)), NOW);
+            after(&mut buyer, NOW, Input::Connected);
+            let outputs: Vec<Output> = inputs.into_iter().flat_map(|input| after(&mut buyer, NOW, input)).collect();
+            assert_eq!(outputs, [Output::End(End::Shrunk)], "{why}");
+        }
+    }
+
+    #[test]
+    fn late_inputs_change_nothing() {
+        let late = [
+            Input::Offered,
+            Input::Released,
+            fetching(0, None),
+            Input::Arrived(BlockIndex(99)),
+            Input::Damaged(BlockIndex(1)),
+            Input::TailSeen,
+            Input::Finished,
+            Input::Tick,
+            Input::Saturated,
+        ];
+        let mut buyer = Buyer::new(Start::Deliver, NOW);
+        after(&mut buyer, NOW, Input::Connected);
+        for input in late {
+            assert_eq!(after(&mut buyer, NOW, input), [], "{input:?}");
+        }
+        assert_eq!(after(&mut buyer, NOW, Input::Received), [Output::Done]);
+        for input in late.into_iter().chain([Input::Connected, Input::LinkLost, Input::Received]) {
+            assert_eq!(after(&mut buyer, NOW, input), [], "{input:?}");
+        }
+    }
+}
