@@ -61,7 +61,8 @@ impl Admit {
     /// Whether an address has not failed too often lately.
     pub fn may_try(&self, from: IpAddr, now: Instant) -> bool {
         let allowed = f64::from(self.limits.failures_per_minute_max);
-        self.lock().by_network.get(&network(from)).is_none_or(|visitor| visitor.failures_at(now, allowed) < allowed)
+        let room_for_one = |visitor: &Visitor| visitor.failures_at(now, allowed) <= allowed - 1.0;
+        self.lock().by_network.get(&network(from)).is_none_or(room_for_one)
     }
 
     /// Counts a failure.
@@ -155,7 +156,7 @@ mod tests {
         admit.failed(address, now);
         assert!(!admit.may_try(address, now));
         assert!(admit.may_try("192.0.2.2".parse().unwrap(), now));
-        assert!(!admit.may_try(address, now + MINUTE / 4 - Duration::from_secs(15)));
+        assert!(!admit.may_try(address, now + Duration::from_secs(29)));
         assert!(admit.may_try(address, now + MINUTE / 2));
     }
 }

@@ -77,7 +77,8 @@ impl Relay {
                 }
             }
             if is_last {
-                return Ok(());
+                // What was deleted since is made unreadable as well.
+                return Ok(self.ledger.tidy().await?);
             }
         }
     }

@@ -2,9 +2,10 @@
 //! before it is answered.
 //!
 //! [`rows`] is the seam: what a backend must be able to do. [`operations`] are the domain operations over any backend.
-//! [`sqlite`] is the backend that is built in. [`Ledger`] runs operations on two threads: one that writes, many
+//! [`Sqlite`] is the backend that is built in. [`Ledger`] runs operations on two threads: one that writes, many
 //! operations to a commit, and one that only reads and never waits for a sync.
 
+mod columns;
 pub mod operations;
 pub mod rows;
 mod sqlite;
@@ -84,6 +85,12 @@ type ReadJob = Box<dyn FnOnce(&dyn Read, Millis) + Send>;
 /// Told whether the commit succeeded; hands the answer over.
 type Settle = Box<dyn FnOnce(Result<(), LedgerError>) + Send>;
 
+/// What the writing thread is asked.
+enum Order {
+    Run(WriteJob),
+    Tidy(oneshot::Sender<Result<(), LedgerError>>),
+}
+
 /// What becomes of the changes of one operation in a batch.
 enum Verdict {
     Keep,
@@ -93,7 +100,7 @@ enum Verdict {
 /// A running ledger; operations go through [`Ledger::write`] and [`Ledger::read`].
 pub struct Ledger {
     time: Arc<Time>,
-    writes: Option<mpsc::Sender<WriteJob>>,
+    writes: Option<mpsc::Sender<Order>>,
     reads: Option<mpsc::Sender<ReadJob>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -115,7 +122,7 @@ impl Ledger {
     /// When the rows cannot be read or a thread cannot be started.
     pub fn over(writer: impl Backend, reader: impl Backend, clock: Clock) -> Result<Self, LedgerError> {
         let time = Arc::new(Time { clock, highest: AtomicU64::new(writer.time()?.0) });
-        let (writes, write_queue) = mpsc::channel::<WriteJob>();
+        let (writes, write_queue) = mpsc::channel::<Order>();
         let (reads, read_queue) = mpsc::channel::<ReadJob>();
         let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| {
             std::thread::Builder::new()
@@ -155,7 +162,17 @@ impl Ledger {
             });
             (verdict, settle)
         });
-        self.writes.as_ref().ok_or(LedgerError::Closed)?.send(job).or(Err(LedgerError::Closed))?;
+        self.order(Order::Run(job))?;
+        answered.await.unwrap_or(Err(LedgerError::Closed))
+    }
+
+    /// Makes what was deleted unreadable in the database's own files.
+    ///
+    /// # Errors
+    /// What the database says.
+    pub async fn tidy(&self) -> Result<(), LedgerError> {
+        let (answer, answered) = oneshot::channel();
+        self.order(Order::Tidy(answer))?;
         answered.await.unwrap_or(Err(LedgerError::Closed))
     }
 
@@ -172,6 +189,10 @@ impl Ledger {
         self.reads.as_ref().ok_or(LedgerError::Closed)?.send(job).or(Err(LedgerError::Closed))?;
         answered.await.unwrap_or(Err(LedgerError::Closed))
     }
+
+    fn order(&self, order: Order) -> Result<(), LedgerError> {
+        self.writes.as_ref().ok_or(LedgerError::Closed)?.send(order).or(Err(LedgerError::Closed))
+    }
 }
 
 impl Drop for Ledger {
@@ -187,20 +208,37 @@ impl Drop for Ledger {
     }
 }
 
-fn write_loop(mut rows: impl Backend, queue: &mpsc::Receiver<WriteJob>, time: &Time) {
+fn write_loop(mut rows: impl Backend, queue: &mpsc::Receiver<Order>, time: &Time) {
     while let Ok(first) = queue.recv() {
-        let batch = std::iter::once(first).chain(queue.try_iter().take(BATCH_MAX - 1)).collect();
-        let mut settles = Vec::new();
-        let committed = run_batch(&mut rows, batch, time, &mut settles);
-        if let Err(error) = &committed {
-            tracing::error!(error = %Causes(error), "a commit failed");
-            if let Err(error) = rows.rollback() {
-                tracing::error!(error = %Causes(&error), "and could not be rolled back");
+        let mut batch = Vec::new();
+        let mut tidies = Vec::new();
+        for order in std::iter::once(first).chain(queue.try_iter().take(BATCH_MAX - 1)) {
+            match order {
+                Order::Run(job) => batch.push(job),
+                Order::Tidy(answer) => tidies.push(answer),
             }
         }
-        for settle in settles {
-            settle(committed.clone());
+        if !batch.is_empty() {
+            run_and_settle(&mut rows, batch, time);
         }
+        if !tidies.is_empty() {
+            let tidied = rows.tidy();
+            tidies.into_iter().for_each(|answer| drop(answer.send(tidied.clone())));
+        }
+    }
+}
+
+fn run_and_settle(rows: &mut impl Backend, batch: Vec<WriteJob>, time: &Time) {
+    let mut settles = Vec::new();
+    let committed = run_batch(rows, batch, time, &mut settles);
+    if let Err(error) = &committed {
+        tracing::error!(error = %Causes(error), "a commit failed");
+        if let Err(error) = rows.rollback() {
+            tracing::error!(error = %Causes(&error), "and could not be rolled back");
+        }
+    }
+    for settle in settles {
+        settle(committed.clone());
     }
 }
 
@@ -272,3 +310,6 @@ impl std::fmt::Display for Causes<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod contract;

@@ -209,6 +209,11 @@ pub trait Backend: Write + Send + 'static {
     /// # Errors
     /// See [`Self::begin`].
     fn rollback(&mut self) -> Result<(), LedgerError>;
+    /// Makes what was deleted unreadable in whatever the database keeps beside its rows; not within a transaction.
+    ///
+    /// # Errors
+    /// See [`Self::begin`].
+    fn tidy(&mut self) -> Result<(), LedgerError>;
     /// Rows changed since it was opened.
     fn changes(&self) -> u64;
 }

@@ -1,17 +1,16 @@
 //! The built-in database.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use handover_shared::codec;
-use handover_shared::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, LinkKey, Locator, Millis, TransferId};
-use handover_shared::protocol::message::{ClaimRecord, Event, EventKind, Phase};
-use handover_shared::protocol::relay::{Share, Storage, Terms, Transfer};
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use handover_shared::ids::{BlockCount, BlockIndex, Digest, LinkKey, Locator, Millis, TransferId};
+use handover_shared::protocol::message::{ClaimRecord, Event, EventKind};
+use handover_shared::protocol::relay::{Share, Storage, Transfer};
+use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior, params};
 
 use super::LedgerError;
+use super::columns::{Coded, Uint, fixed, optional, read_invite, read_seller, read_transfer, transfer_columns, tried};
 use super::rows::{Access, Backend, InviteRow, Offer, Read, Segment, Seller, Write};
 
 /// The newest schema this program knows.
@@ -53,12 +52,6 @@ CREATE TABLE segments (
 INSERT INTO meta (only, schema, time) VALUES (1, 1, 0);
 ";
 
-macro_rules! transfer_columns {
-    () => {
-        "id, seller, locator, claim_key, offer_digest, content, block_bytes, blocks_max, expires, created, phase, \
-         completed, ended, durable, blocks, fetched, share_erased, blocks_deleted"
-    };
-}
 /// A connection to the ledger's file.
 pub struct Sqlite {
     connection: Connection,
@@ -81,16 +74,6 @@ impl Sqlite {
             .map_err(tried("set its modes"))?;
         create_schema(&mut connection)?;
         Ok(Self { connection })
-    }
-
-    /// Writes the log back into the file and empties it, so that nothing deleted stays in it.
-    ///
-    /// # Errors
-    /// What the database says.
-    pub fn checkpoint(&self) -> Result<(), LedgerError> {
-        self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(tried("write its log back"))
     }
 
     fn run(&self, tried_to: &'static str, sql: &str, params: impl Params) -> Result<(), LedgerError> {
@@ -382,131 +365,36 @@ impl Backend for Sqlite {
         if self.connection.is_autocommit() { Ok(()) } else { self.run("roll back", "ROLLBACK", []) }
     }
 
+    /// Writes the log back into the file and empties it.
+    fn tidy(&mut self) -> Result<(), LedgerError> {
+        self.one("write its log back", "PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map(drop)
+    }
+
     fn changes(&self) -> u64 {
         self.connection.total_changes()
     }
 }
 
 fn create_schema(connection: &mut Connection) -> Result<(), LedgerError> {
-    let transaction = connection
-        .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
-        .map_err(tried("begin a transaction"))?;
-    let exists = transaction
-        .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'", [], |row| row.get::<_, bool>(0))
-        .map_err(tried("look for its tables"))?;
-    if !exists {
-        transaction.execute_batch(SCHEMA).map_err(tried("make its tables"))?;
+    // Who finds the tables takes no lock: another process may be writing.
+    if !has_tables(connection)? {
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(tried("begin a transaction"))?;
+        // Another process may have come first.
+        if !has_tables(&transaction)? {
+            transaction.execute_batch(SCHEMA).map_err(tried("make its tables"))?;
+        }
+        transaction.commit().map_err(tried("commit its tables"))?;
     }
-    let seen = transaction
+    let seen = connection
         .query_row("SELECT schema FROM meta", [], |row| row.get::<_, i64>(0))
         .map_err(tried("read its version"))?;
-    if seen > SCHEMA_VERSION {
-        return Err(LedgerError::NewerSchema { seen, known: SCHEMA_VERSION });
-    }
-    transaction.commit().map_err(tried("commit its tables"))
+    if seen > SCHEMA_VERSION { Err(LedgerError::NewerSchema { seen, known: SCHEMA_VERSION }) } else { Ok(()) }
 }
 
-fn read_transfer(row: &Row<'_>) -> rusqlite::Result<Transfer> {
-    let count = |index| row.get::<_, Uint>(index).map(|number| BlockCount(number.0));
-    let maybe = |index| row.get::<_, Option<Uint>>(index).map(|number| number.map(|number| number.0));
-    Ok(Transfer {
-        terms: Terms {
-            id: fixed(row, 0, TransferId::from_slice)?,
-            seller: fixed(row, 1, LinkKey::from_slice)?,
-            locator: fixed(row, 2, Locator::from_slice)?,
-            claim_key: fixed(row, 3, ClaimKey::from_slice)?,
-            offer_digest: fixed(row, 4, Digest::from_slice)?,
-            content: fixed(row, 5, Digest::from_slice)?,
-            block_size: row.get::<_, Coded<BlockSize>>(6)?.0,
-            blocks_max: count(7)?,
-            expires: Millis(row.get::<_, Uint>(8)?.0),
-        },
-        created: Millis(row.get::<_, Uint>(9)?.0),
-        phase: row.get::<_, Coded<Phase>>(10)?.0,
-        completed: maybe(11)?.map(Millis),
-        ended: maybe(12)?.map(Millis),
-        durable: count(13)?,
-        blocks: maybe(14)?.map(BlockCount),
-        fetched: count(15)?,
-        claim: None,
-        sealed_receipt: None,
-        share: if row.get(16)? { Share::Erased } else { Share::Kept },
-        storage: if row.get(17)? { Storage::Deleted } else { Storage::Kept },
-        events: Vec::new(),
-    })
-}
-
-fn read_seller(row: &Row<'_>) -> rusqlite::Result<Seller> {
-    Ok(Seller {
-        key: fixed(row, 0, LinkKey::from_slice)?,
-        enrolled: Millis(row.get::<_, Uint>(1)?.0),
-        invite: row.get(2)?,
-        revoked: row.get::<_, Option<Uint>>(3)?.map(|time| Millis(time.0)),
-    })
-}
-
-fn read_invite(row: &Row<'_>) -> rusqlite::Result<InviteRow> {
-    Ok(InviteRow {
-        id: row.get(0)?,
-        digest: fixed(row, 1, Digest::from_slice)?,
-        created: Millis(row.get::<_, Uint>(2)?.0),
-        uses_left: row.get::<_, Option<Uint>>(3)?.map(|uses| uses.0),
-        revoked: row.get::<_, Option<Uint>>(4)?.map(|time| Millis(time.0)),
-    })
-}
-
-fn tried(tried: &'static str) -> impl FnOnce(rusqlite::Error) -> LedgerError {
-    move |source| LedgerError::Sqlite { tried, source: Arc::new(source) }
-}
-
-fn fixed<T>(row: &Row<'_>, index: usize, read: impl FnOnce(&[u8]) -> Option<T>) -> rusqlite::Result<T> {
-    optional(row, index, read)?.ok_or_else(|| invalid(row, index))
-}
-
-fn optional<T>(row: &Row<'_>, index: usize, read: impl FnOnce(&[u8]) -> Option<T>) -> rusqlite::Result<Option<T>> {
-    match row.get_ref(index)? {
-        ValueRef::Null => Ok(None),
-        ValueRef::Blob(bytes) => read(bytes).map(Some).ok_or_else(|| invalid(row, index)),
-        _ => Err(invalid(row, index)),
-    }
-}
-
-fn invalid(row: &Row<'_>, index: usize) -> rusqlite::Error {
-    let kind = row.get_ref(index).map_or(rusqlite::types::Type::Null, |value| value.data_type());
-    rusqlite::Error::InvalidColumnType(index, "fixed bytes".into(), kind)
-}
-
-/// An unsigned number in SQLite's signed column; what does not fit is an error, never another number.
-struct Uint(u64);
-
-impl rusqlite::ToSql for Uint {
-    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
-        let number = i64::try_from(self.0).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        Ok(number.into())
-    }
-}
-
-impl rusqlite::types::FromSql for Uint {
-    fn column_result(value: ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
-        let number = value.as_i64()?;
-        u64::try_from(number).map(Self).or(Err(rusqlite::types::FromSqlError::OutOfRange(number)))
-    }
-}
-
-/// A value of a fixed set, stored as the number it has on the wire.
-struct Coded<T>(T);
-
-impl<T: minicbor::Encode<()>> rusqlite::ToSql for Coded<T> {
-    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
-        let number = minicbor::decode::<i64>(&codec::encode(&self.0))
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
-        Ok(number.into())
-    }
-}
-
-impl<T: for<'b> minicbor::Decode<'b, ()> + minicbor::Encode<()>> rusqlite::types::FromSql for Coded<T> {
-    fn column_result(value: ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
-        let number = value.as_i64()?;
-        codec::decode(&codec::encode(&number)).map(Self).or(Err(rusqlite::types::FromSqlError::OutOfRange(number)))
-    }
+fn has_tables(connection: &Connection) -> Result<bool, LedgerError> {
+    connection
+        .query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'", [], |row| row.get(0))
+        .map_err(tried("look for its tables"))
 }

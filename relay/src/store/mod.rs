@@ -75,3 +75,6 @@ pub trait SegmentReader: Send {
     /// `UnexpectedEof` when the segment is shorter.
     fn read(&mut self, offset: u64, length: usize) -> io::Result<Bytes>;
 }
+
+#[cfg(test)]
+mod contract;

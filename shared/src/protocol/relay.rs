@@ -6,12 +6,12 @@
 //! off the state, so that whatever a crash interrupts is found again at the next start [S13.9].
 //!
 //! # Source
-//! SPEC [S12] [S13].
+//! SPEC S12, S13.
 
 use crate::fault::Fault;
 use crate::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, LinkKey, Locator, Millis, TransferId};
 use crate::limits;
-use crate::proof::{ClaimText, VerifiedClaim};
+use crate::proof::{ClaimText, Fingerprint, VerifiedClaim};
 use crate::protocol::message::{ClaimRecord, Created, Event, EventKind, Fetching, Phase, Refused, Snapshot};
 
 /// What must be done outside the ledger, in the order in which it must be done [S13.7] [S13.8].
@@ -48,8 +48,11 @@ pub struct Terms {
 
 /// A claim whose lines and signatures were checked against the transfer and the connection it came over [S13.5].
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub struct CheckedClaim {
-    verified: VerifiedClaim,
+    transfer: TransferId,
+    link_key: LinkKey,
+    buyer_key: Fingerprint,
     hybrid_key: Vec<u8>,
     text: String,
     identity_signature: String,
@@ -121,7 +124,7 @@ pub struct Peeking {
 }
 
 impl CheckedClaim {
-    /// Keeps a claim together with the proof that it was checked.
+    /// Takes a claim together with the proof that it was checked; there is no other way to make one.
     pub fn new(
         verified: VerifiedClaim,
         hybrid_key: Vec<u8>,
@@ -129,24 +132,24 @@ impl CheckedClaim {
         identity_signature: String,
         claim_signature: String,
     ) -> Self {
-        Self { verified, hybrid_key, text, identity_signature, claim_signature }
+        let ClaimText { transfer, link_key, buyer_key, .. } = verified.text().clone();
+        Self { transfer, link_key, buyer_key, hybrid_key, text, identity_signature, claim_signature }
     }
 
     /// Whose connection it came over.
     pub fn link_key(&self) -> LinkKey {
-        self.verified.text().link_key
+        self.link_key
     }
 
     /// Whether it is the first one made again, over another connection.
     fn continues(&self, first: &ClaimRecord) -> bool {
-        let same_buyer =
-            ClaimText::parse(&first.text).is_ok_and(|text| text.buyer_key == self.verified.text().buyer_key);
+        let same_buyer = ClaimText::parse(&first.text).is_ok_and(|text| text.buyer_key == self.buyer_key);
         same_buyer && first.hybrid_key == self.hybrid_key
     }
 
     fn into_record(self, time: Millis) -> ClaimRecord {
         ClaimRecord {
-            link_key: self.verified.text().link_key,
+            link_key: self.link_key,
             hybrid_key: self.hybrid_key,
             text: self.text,
             identity_signature: self.identity_signature,
@@ -304,7 +307,7 @@ impl Transfer {
     /// key comes with another hybrid key or identity, [`Fault::ClaimRefused`] for a claim that was checked against another
     /// transfer, or why the transfer is over.
     pub fn claim(&mut self, checked: CheckedClaim, now: Millis) -> Result<Millis, Refused> {
-        if checked.verified.text().transfer != self.terms.id {
+        if checked.transfer != self.terms.id {
             return Err(Fault::ClaimRefused.into());
         }
         self.live(now)?;
@@ -485,3 +488,8 @@ impl Transfer {
         self.events.push(Event { sequence: self.events.len() as u64, time, kind, by });
     }
 }
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
