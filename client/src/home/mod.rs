@@ -44,7 +44,8 @@ impl Home {
         make_private_folder(&state)?;
         make_private_folder(&state.join("transfers"))?;
         // Absolute, so that a later change of the working folder does not matter.
-        let state = fs::canonicalize(&state).map_err(|source| Error::disk("opening the state folder", &state, source))?;
+        let state =
+            fs::canonicalize(&state).map_err(|source| Error::disk("opening the state folder", &state, source))?;
         Ok(Self { state, config })
     }
 

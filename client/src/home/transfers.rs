@@ -112,7 +112,7 @@ impl std::fmt::Debug for KeptPath {
 }
 
 /// What a person may ask about a transfer. Holds names, so it stays on this machine.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Facts {
     /// Layout of this file.

@@ -26,6 +26,15 @@ use crate::error::Error;
 
 pub use wire::{Replies, read_exact_chunks};
 
+/// Counters of a connection's transport; they grow while anything of a stream gets through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Traffic {
+    /// Pieces of streams that were put on the wire.
+    pub pieces_sent: u64,
+    /// Confirmations that came back.
+    pub confirmations: u64,
+}
+
 /// How long one attempt to reach one address may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 /// How long the relay may take to answer a single question.
@@ -110,6 +119,12 @@ impl Relay {
     /// [`Error::Lost`].
     pub async fn open(&self, request: &Request) -> Result<(quinn::SendStream, Replies), Error> {
         open_on(&self.connection, &self.address, request).await
+    }
+
+    /// What the transport has done so far.
+    pub fn traffic(&self) -> Traffic {
+        let stats = self.connection.stats();
+        Traffic { pieces_sent: stats.frame_tx.stream, confirmations: stats.frame_rx.acks }
     }
 
     /// Says goodbye and waits until it is on the wire.

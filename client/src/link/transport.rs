@@ -20,8 +20,8 @@ const IDLE_TIMEOUT_MS: u32 = 30_000;
 
 pub(super) fn client_config(own: &LinkSecret, expected: ExpectedRelay) -> Result<quinn::ClientConfig, Error> {
     let tls = tls::client_config(own, expected).map_err(|error| Error::Internal(error.to_string()))?;
-    let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(tls)
-        .map_err(|error| Error::Internal(error.to_string()))?;
+    let crypto =
+        quinn::crypto::rustls::QuicClientConfig::try_from(tls).map_err(|error| Error::Internal(error.to_string()))?;
     let mut config = quinn::ClientConfig::new(Arc::new(crypto));
     config.transport_config(Arc::new(transport()));
     Ok(config)

@@ -68,12 +68,10 @@ impl Replies {
 
     fn read_error(&self, error: quinn::ReadError) -> Error {
         match error {
-            quinn::ReadError::Reset(code) => {
-                match u16::try_from(code.into_inner()).ok().and_then(Fault::of_number) {
-                    Some(fault) => Error::Refused { fault, number: None, time: None },
-                    None => self.lost("the stream was reset"),
-                }
-            }
+            quinn::ReadError::Reset(code) => match u16::try_from(code.into_inner()).ok().and_then(Fault::of_number) {
+                Some(fault) => Error::Refused { fault, number: None, time: None },
+                None => self.lost("the stream was reset"),
+            },
             other => self.lost(&other.to_string()),
         }
     }

@@ -96,12 +96,8 @@ impl Cutting {
         for listed in self.places.frame(notes, location).map_err(internal)? {
             self.step.records.add(&listed)?;
         }
-        let point = Box::new(Point {
-            state,
-            places: self.places.clone(),
-            records_bytes: self.step.records.bytes(),
-            signature,
-        });
+        let point =
+            Box::new(Point { state, places: self.places.clone(), records_bytes: self.step.records.bytes(), signature });
         let before = self.last.replace(point);
         let mut ended_before = self.uncut_frames;
         self.uncut_frames += 1;

@@ -27,8 +27,9 @@ mod plan;
 mod read;
 mod scan;
 mod session;
+mod size;
 mod source;
-mod statements;
+pub(crate) mod statements;
 mod stdin;
 mod story;
 
@@ -45,7 +46,7 @@ use crate::event::{ExceptionReason, Observer, ReceiptFacts, Scanned};
 use crate::private::Private;
 use crate::stop;
 
-pub use plan::Planned;
+pub use plan::{Origin, Planned};
 pub use story::{push, push_from, resume};
 
 /// Something to push.
@@ -179,6 +180,12 @@ pub fn scan(options: &PushOptions, observer: &dyn Observer) -> Result<Scan, Erro
     Ok(Scan { scanned, exceptions, entries })
 }
 
+/// What [`watch`](crate::watch) needs to follow a transfer without sending anything.
+pub(crate) mod watching {
+    pub use super::deliver::{Delivery, NothingToSend};
+    pub use super::session::{Session, Target};
+}
+
 /// Where standard input comes from.
 pub type StdinSource = Box<dyn Read + Send>;
 
@@ -187,3 +194,6 @@ pub(crate) fn now() -> Millis {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Every queue is bounded, and the last one is emptied only as fast as the relay makes blocks durable, so that memory does
-//! not grow with what is sent. Whoever drops [`Pipeline`] stops all steps.
+//! not grow with what is sent. Dropping a [`Pipeline`] stops all steps; [`Pipeline::stop`] waits for that.
 //!
 //! # Source
 //! SPEC [S14.2] [S14.4].
@@ -38,6 +38,9 @@ use crate::private::Private;
 const QUEUE_BLOCKS: usize = 2;
 /// How often a step that has nothing to do looks whether it is still wanted.
 pub(super) const PATIENCE: Duration = Duration::from_millis(100);
+
+/// How long steps may take to end.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a pipeline is given.
 pub struct Setup {
@@ -203,6 +206,18 @@ impl Pipeline {
     /// The file being read.
     pub fn current(&self) -> Option<Private<String>> {
         self.shared.lock().clone()
+    }
+}
+
+impl Pipeline {
+    /// Stops all steps and waits until they have let go of the journal. A step that the system does not let go of, in a
+    /// read that never ends, is left to itself.
+    pub async fn stop(mut self) {
+        self.shared.halted.store(true, Ordering::Relaxed);
+        let emptied = tokio::time::timeout(STOP_TIMEOUT, async { while self.made.recv().await.is_some() {} });
+        if emptied.await.is_err() {
+            tracing::warn!("a step does not end");
+        }
     }
 }
 

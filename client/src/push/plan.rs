@@ -9,7 +9,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -134,7 +134,6 @@ impl PlanHead {
     }
 }
 
-
 fn to_wire(planned: &Planned) -> RecordWire {
     match planned {
         Planned::Entry(entry, origin) => RecordWire {
@@ -212,10 +211,8 @@ impl PlanWriter {
     }
 
     fn put(&mut self, record: &[u8]) -> Result<(), Error> {
-        let written = self
-            .out
-            .write_all(&(record.len() as u32).to_be_bytes())
-            .and_then(|()| self.out.write_all(record));
+        let written =
+            self.out.write_all(&(record.len() as u32).to_be_bytes()).and_then(|()| self.out.write_all(record));
         written.map_err(|source| Error::disk("writing the plan", &self.path, source))
     }
 }

@@ -20,7 +20,7 @@ use super::frames::{Fed, Feed};
 use super::journal::{Point, RecordsReader};
 use super::pipeline::{Shared, Stopped};
 use super::plan::{Origin, PlanReader, Planned};
-use super::source::{Signature, SourceFile};
+use super::source::{Rest, Signature, SourceFile};
 use super::stdin::{Piece, Stdin};
 use crate::error::Error;
 use crate::event::{Event, ExceptionReason, Observer};
@@ -106,6 +106,7 @@ impl Reader {
             let is_open = self.writer.state().open().is_some();
             let outcome = match SourceFile::open(source) {
                 Err(reason) => Attempt::Failed(reason),
+                Ok(file) if file.rest() == Rest::Changing => Attempt::Changed,
                 Ok(file) if is_open => self.go_on(file, continued)?,
                 Ok(file) if file.signature().size() <= SMALL_BYTES => self.read_small(file, path)?,
                 Ok(file) => self.read_large(file, path)?,
@@ -245,8 +246,14 @@ impl Reader {
 
     fn begin(&mut self, file: &SourceFile, path: &EntryPath) -> Result<(), Stopped> {
         let size = Some(file.signature().size());
-        let entry =
-            Entry { path: path.clone(), kind: EntryKind::File, mode: file.mode(), mtime: file.mtime(), size, target: None };
+        let entry = Entry {
+            path: path.clone(),
+            kind: EntryKind::File,
+            mode: file.mode(),
+            mtime: file.mtime(),
+            size,
+            target: None,
+        };
         self.put(|writer| writer.begin(entry))?;
         self.signature = Some(file.signature());
         Ok(())
@@ -274,10 +281,7 @@ impl Reader {
     }
 
     /// Does one thing with the writer, and hands on the frame that it completes.
-    fn put(
-        &mut self,
-        act: impl FnOnce(&mut Writer) -> Result<Option<RawFrame>, ArchiveFault>,
-    ) -> Result<(), Stopped> {
+    fn put(&mut self, act: impl FnOnce(&mut Writer) -> Result<Option<RawFrame>, ArchiveFault>) -> Result<(), Stopped> {
         match act(&mut self.writer).map_err(fault)? {
             Some(frame) => self.feed(frame),
             None => Ok(()),

@@ -334,7 +334,14 @@ fn sorted_names(folder: &Path) -> io::Result<Vec<OsString>> {
 }
 
 fn plain_entry(path: &EntryPath, kind: EntryKind, meta: &Metadata) -> Entry {
-    Entry { path: path.clone(), kind, mode: meta.mode() & MODE_MASK, mtime: mtime_of(meta), size: Some(0), target: None }
+    Entry {
+        path: path.clone(),
+        kind,
+        mode: meta.mode() & MODE_MASK,
+        mtime: mtime_of(meta),
+        size: Some(0),
+        target: None,
+    }
 }
 
 /// When something was last changed.

@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use handover_shared::archive::item::{Mtime, Reason};
 use rustix::fs::{Mode, OFlags};
@@ -34,10 +35,25 @@ impl Signature {
     }
 }
 
+/// Clocks of file systems tick this seldom at worst, within reason: a change less than this ago could hide another.
+const TICK: Duration = Duration::from_millis(20);
+/// Times a file that was changed just now is looked at again before it counts as changing.
+const SETTLE_LOOKS: u32 = 3;
+
+/// Whether a change from here on would show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// It would.
+    Settled,
+    /// It changes all the time.
+    Changing,
+}
+
 /// An open file.
 pub struct SourceFile {
     file: File,
     signature: Signature,
+    rest: Rest,
     mode: u32,
     mtime: Mtime,
 }
@@ -55,16 +71,28 @@ impl SourceFile {
             Err(rustix::io::Errno::NXIO | rustix::io::Errno::NODEV) => return Err(Reason::NotAFile),
             Err(errno) => return Err(reason_of(&errno.into())),
         };
-        let meta = file.metadata().map_err(|error| reason_of(&error))?;
+        let mut meta = file.metadata().map_err(|error| reason_of(&error))?;
         if !meta.is_file() {
             return Err(Reason::NotAFile);
         }
-        Ok(Self { mode: meta.mode() & 0o777, mtime: mtime_of(&meta), signature: signature_of(&meta), file })
+        let mut looks = 0;
+        while changed_just_now(&meta) && looks < SETTLE_LOOKS {
+            std::thread::sleep(TICK);
+            meta = file.metadata().map_err(|error| reason_of(&error))?;
+            looks += 1;
+        }
+        let rest = if changed_just_now(&meta) { Rest::Changing } else { Rest::Settled };
+        Ok(Self { mode: meta.mode() & 0o777, mtime: mtime_of(&meta), signature: signature_of(&meta), rest, file })
     }
 
     /// How it was when it was opened.
     pub fn signature(&self) -> Signature {
         self.signature
+    }
+
+    /// Whether a change from here on would show.
+    pub fn rest(&self) -> Rest {
+        self.rest
     }
 
     /// Permission bits.
@@ -111,6 +139,12 @@ impl SourceFile {
     }
 }
 
+/// Whether the time of the last change is so near that the next change could have the same.
+fn changed_just_now(meta: &std::fs::Metadata) -> bool {
+    let since = Duration::new(meta.ctime().unsigned_abs(), u32::try_from(meta.ctime_nsec()).unwrap_or(0));
+    SystemTime::now().duration_since(UNIX_EPOCH + since).is_ok_and(|age| age < TICK)
+}
+
 fn signature_of(meta: &std::fs::Metadata) -> Signature {
     Signature {
         inode: meta.ino(),
@@ -147,15 +181,21 @@ mod tests {
             std::fs::write(&path, b"before").unwrap();
             let file = SourceFile::open(&path).unwrap();
             assert!(file.is_unchanged().unwrap());
-            // The clock of some file systems ticks only every few milliseconds; wait until it has moved on.
-            let stamp = |path: &Path| std::fs::metadata(path).unwrap().ctime_nsec();
-            let probe = scratch.path().join("probe");
-            std::fs::write(&probe, b"").unwrap();
-            while stamp(&probe) == file.signature().ctime.1 {
-                std::fs::write(&probe, b"").unwrap();
-            }
             change(&path);
             assert!(!file.is_unchanged().unwrap(), "{name}");
+        }
+    }
+
+    #[test] // [S14.5]
+    fn a_change_that_would_not_show_is_waited_out() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("file");
+        for round in 0..20 {
+            std::fs::write(&path, [round; 6]).unwrap();
+            let file = SourceFile::open(&path).unwrap();
+            assert_eq!(file.rest(), Rest::Settled);
+            std::fs::write(&path, [round + 1; 6]).unwrap();
+            assert!(!file.is_unchanged().unwrap(), "round {round}");
         }
     }
 

@@ -115,7 +115,12 @@ pub struct Terms<'a> {
 ///
 /// # Errors
 /// [`Error::Disk`]; [`Error::Internal`] if the statements do not hold.
-pub fn announce(folder: &Folder, owner: &Owner, relay: &Relay, terms: &Terms<'_>) -> Result<(Announced, Secrets), Error> {
+pub fn announce(
+    folder: &Folder,
+    owner: &Owner,
+    relay: &Relay,
+    terms: &Terms<'_>,
+) -> Result<(Announced, Secrets), Error> {
     let entropy: &mut dyn Entropy = &mut OsEntropy;
     let transfer = TransferId(entropy.array());
     let (code, key) = (Code::generate(entropy), ContentKey::generate(entropy));
@@ -135,12 +140,10 @@ pub fn announce(folder: &Folder, owner: &Owner, relay: &Relay, terms: &Terms<'_>
         expires: terms.expires.into(),
     };
     let internal = |fault: proof::ProofFault| Error::Internal(fault.to_string());
-    let sealed_offer =
-        proof::seal_offer(&keys, &text, &summary, &owner.identity, entropy.array()).map_err(internal)?;
+    let sealed_offer = proof::seal_offer(&keys, &text, &summary, &owner.identity, entropy.array()).map_err(internal)?;
     // What the buyer will see is what is kept.
     let opened = proof::open_offer(&keys, &sealed_offer, &transfer).map_err(internal)?;
-    let envelope =
-        seal_envelope(&keys.psk, &share, &transfer, &proof::digest(&sealed_offer), &key, entropy.array());
+    let envelope = seal_envelope(&keys.psk, &share, &transfer, &proof::digest(&sealed_offer), &key, entropy.array());
     let announced = Announced {
         transfer,
         locator: keys.locator,

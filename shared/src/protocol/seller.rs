@@ -427,6 +427,8 @@ impl Seller {
 
     fn on_refused(&mut self, refused: Refused) {
         match refused.known() {
+            // Nothing is promised yet: whoever asks should hear at once that there is no room.
+            Some(Fault::StorageFull) if self.link == Link::Creating => self.end(Ending::Refused(refused)),
             Some(fault) if fault.is_passing() => self.trouble(Trouble::Busy),
             // The relay forgets nothing that it had acknowledged, unless it lost it.
             Some(Fault::NotComplete) if self.link == Link::Completing => {

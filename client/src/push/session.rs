@@ -1,0 +1,243 @@
+//! One connection to the relay at a time, and what is said over it. What comes back is put into one queue; whatever an
+//! old connection still says is dropped.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use handover_shared::ids::{BlockCount, LinkKey, TransferId};
+use handover_shared::keys::code::RelayAddress;
+use handover_shared::protocol::message::{Complete, Create, Named, Reply, Request, Snapshot, Watch};
+use handover_shared::protocol::seller::Input;
+use handover_shared::tls::{ExpectedRelay, LinkSecret};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::error::Error;
+use crate::link::{Relay, Replies, Traffic, unexpected};
+
+/// Where the relay is, whom to expect there, and as whom.
+#[derive(Clone)]
+pub struct Target {
+    /// Where to go.
+    pub address: RelayAddress,
+    /// Whom to expect.
+    pub key: LinkKey,
+    /// As whom.
+    pub own: Arc<LinkSecret>,
+}
+
+impl Target {
+    /// Goes there.
+    ///
+    /// # Errors
+    /// As [`Relay::connect`].
+    pub async fn connect(&self) -> Result<Relay, Error> {
+        Relay::connect(&self.address, ExpectedRelay::Key(self.key), &self.own).await
+    }
+}
+
+/// What comes back.
+pub enum Heard {
+    /// The relay has welcomed this seller.
+    Connected(Arc<Relay>),
+    /// Something for the machine.
+    Input(Input),
+    /// How the transfer is.
+    Snapshot(Box<Snapshot>),
+    /// It did not work.
+    Failed(Error),
+}
+
+/// The connection of a run, whichever it is just now.
+pub struct Session {
+    target: Target,
+    transfer: TransferId,
+    generation: u64,
+    relay: Option<Arc<Relay>>,
+    blocks: Option<mpsc::UnboundedSender<Bytes>>,
+    tasks: JoinSet<()>,
+    heard: mpsc::UnboundedSender<(u64, Heard)>,
+    inbox: mpsc::UnboundedReceiver<(u64, Heard)>,
+}
+
+impl Session {
+    /// Without a connection yet, or with one that stands already.
+    pub fn new(target: Target, transfer: TransferId, standing: Option<Relay>) -> Self {
+        let (heard, inbox) = mpsc::unbounded_channel();
+        let relay = standing.map(Arc::new);
+        Self { target, transfer, generation: 0, relay, blocks: None, tasks: JoinSet::new(), heard, inbox }
+    }
+
+    /// The next thing that came back over the connection of now.
+    pub async fn next(&mut self) -> Heard {
+        loop {
+            match self.inbox.recv().await {
+                Some((generation, heard)) if generation == self.generation => {
+                    if let Heard::Connected(relay) = &heard {
+                        self.relay = Some(relay.clone());
+                    }
+                    return heard;
+                }
+                Some(_old) => {}
+                // This session itself holds a sender.
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Reaches the relay, unless a connection stands that nothing was asked over.
+    pub fn connect(&mut self) {
+        let voice = self.voice();
+        if let Some(relay) = &self.relay {
+            voice.say(Heard::Connected(relay.clone()));
+            return;
+        }
+        let target = self.target.clone();
+        self.tasks.spawn(async move {
+            match target.connect().await {
+                Ok(relay) => voice.say(Heard::Connected(Arc::new(relay))),
+                Err(error) => voice.say(Heard::Failed(error)),
+            }
+        });
+    }
+
+    /// Announces the transfer.
+    pub fn create(&mut self, create: Create) {
+        self.ask(Request::Create(create), |reply| match reply {
+            Reply::Created(created) => Ok(Input::Created(created)),
+            other => Err(unexpected(other)),
+        });
+    }
+
+    /// Says that all blocks are there.
+    pub fn complete(&mut self, blocks: BlockCount) {
+        let complete = Complete { transfer: self.transfer, blocks };
+        self.ask(Request::Complete(complete), |reply| match reply {
+            Reply::Completed(at) => Ok(Input::Completed(at.time)),
+            other => Err(unexpected(other)),
+        });
+    }
+
+    /// Asks to append; blocks go out with [`Session::send`] then.
+    pub fn append(&mut self) {
+        let (voice, Some(relay)) = (self.voice(), self.relay.clone()) else { return };
+        let (blocks, outgoing) = mpsc::unbounded_channel();
+        self.blocks = Some(blocks);
+        let request = Request::Append(Named { transfer: self.transfer });
+        self.tasks.spawn(async move {
+            let (send, replies) = match relay.open(&request).await {
+                Ok(halves) => halves,
+                Err(error) => return voice.say(Heard::Failed(error)),
+            };
+            // A stream that broke while sending tells why on its other half.
+            tokio::join!(write_blocks(send, outgoing), hear_durable(replies, &voice));
+        });
+    }
+
+    /// Sends a block. How many may be on their way is the machine's business.
+    pub fn send(&mut self, block: Bytes) {
+        if let Some(blocks) = &self.blocks
+            && blocks.send(block).is_err()
+        {
+            tracing::debug!("the append stream is over already");
+        }
+    }
+
+    /// Finishes the sending half.
+    pub fn finish(&mut self) {
+        self.blocks = None;
+    }
+
+    /// Follows what happens.
+    pub fn watch(&mut self, from_event: u64) {
+        let (voice, Some(relay)) = (self.voice(), self.relay.clone()) else { return };
+        let request = Request::Watch(Watch { transfer: self.transfer, from_event });
+        self.tasks.spawn(async move {
+            let outcome = async {
+                // The sending half stays open for as long as snapshots are wanted.
+                let (_send, mut replies) = relay.open(&request).await?;
+                while let Some(reply) = replies.next().await? {
+                    match reply {
+                        Reply::Snapshot(snapshot) => voice.say(Heard::Snapshot(Box::new(snapshot))),
+                        other => return Err(unexpected(other)),
+                    }
+                }
+                Err(Error::Lost { address: relay.address().to_string(), cause: "the relay finished".into() })
+            };
+            if let Err::<(), Error>(error) = outcome.await {
+                voice.say(Heard::Failed(error));
+            }
+        });
+    }
+
+    /// Drops the connection with everything on it.
+    pub fn disconnect(&mut self) {
+        self.generation += 1;
+        self.blocks = None;
+        self.relay = None;
+        self.tasks.abort_all();
+    }
+
+    /// Counters of the connection of now.
+    pub fn traffic(&self) -> Option<Traffic> {
+        self.relay.as_ref().map(|relay| relay.traffic())
+    }
+
+    fn ask(&mut self, request: Request, read: fn(Reply) -> Result<Input, Error>) {
+        let (voice, Some(relay)) = (self.voice(), self.relay.clone()) else { return };
+        self.tasks.spawn(async move {
+            match relay.ask(&request).await.and_then(read) {
+                Ok(input) => voice.say(Heard::Input(input)),
+                Err(error) => voice.say(Heard::Failed(error)),
+            }
+        });
+    }
+
+    fn voice(&self) -> Voice {
+        Voice { generation: self.generation, heard: self.heard.clone() }
+    }
+}
+
+/// Says what came back, and over which connection.
+#[derive(Clone)]
+struct Voice {
+    generation: u64,
+    heard: mpsc::UnboundedSender<(u64, Heard)>,
+}
+
+impl Voice {
+    fn say(&self, heard: Heard) {
+        if self.heard.send((self.generation, heard)).is_err() {
+            tracing::debug!("nobody listens any more");
+        }
+    }
+}
+
+async fn write_blocks(mut send: quinn::SendStream, mut outgoing: mpsc::UnboundedReceiver<Bytes>) {
+    while let Some(block) = outgoing.recv().await {
+        if let Err(error) = send.write_chunk(block).await {
+            tracing::debug!(%error, "a block could not be sent");
+            return;
+        }
+    }
+    if send.finish().is_err() {
+        tracing::debug!("the relay closed its reading half early");
+    }
+}
+
+async fn hear_durable(mut replies: Replies, voice: &Voice) {
+    loop {
+        let heard = match replies.next().await {
+            Ok(Some(Reply::Appending(durable))) => Heard::Input(Input::Appending(durable.durable)),
+            Ok(Some(Reply::Durable(durable))) => Heard::Input(Input::Durable(durable.durable)),
+            Ok(Some(other)) => Heard::Failed(unexpected(other)),
+            Ok(None) => return voice.say(Heard::Input(Input::AppendOver)),
+            Err(error) => Heard::Failed(error),
+        };
+        let is_over = matches!(heard, Heard::Failed(_));
+        voice.say(heard);
+        if is_over {
+            return;
+        }
+    }
+}
