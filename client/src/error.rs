@@ -128,6 +128,12 @@ pub enum Error {
     /// The receipt does not check.
     #[error("the receipt does not check: {0}")]
     BadReceipt(&'static str),
+    /// The transfer has no receipt yet.
+    #[error("transfer {id} has no receipt")]
+    NoReceipt {
+        /// The transfer's number here.
+        id: u64,
+    },
     /// The disk said no.
     #[error("local disk: {doing}")]
     Disk {

@@ -9,23 +9,41 @@
 //! | `work`, `tree`, `disk`, `names`, `list` | what placing stands on |
 
 mod checkpoint;
+mod claim;
 mod disk;
 mod finish;
+mod flow;
+pub(crate) mod kept;
 mod list;
+mod look;
 mod names;
 mod pipeline;
 mod place;
+mod run;
+mod settle;
+mod sign;
 mod stdout;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod work;
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use handover_shared::archive::path::EntryPath;
+use handover_shared::ids::Millis;
 
+use crate::error::Error;
+use crate::event::Observer;
+use crate::home::Home;
 use crate::private::Private;
+use crate::stop::Stop;
+
+pub use look::{Look, LookOptions, look};
 
 /// What to do with an existing file that is not the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +75,59 @@ pub struct Conflict {
 pub trait Decide: Send + Sync {
     /// What to do with things that stand in the way; `None` when nobody can answer.
     fn conflicts(&self, count: u64, first: &[Conflict]) -> Option<ConflictPolicy>;
+}
+
+/// How to take a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TakeOptions {
+    /// What to do with existing files that are not the same.
+    pub conflict: ConflictPolicy,
+}
+
+/// What was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// The number of the transfer on this machine.
+    pub id: u64,
+    /// Files, verified.
+    pub files: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Files that were there already and are the same.
+    pub unchanged: u64,
+    /// Files not placed because the buyer keeps what is there.
+    pub kept_existing: u64,
+    /// Entries that got another name because theirs was taken.
+    pub renamed: u64,
+    /// Entries that are listed: not sent, or not preserved in something.
+    pub exceptions: u64,
+    /// The first characters of the receipt's hash.
+    pub receipt_short: String,
+    /// Whether the relay has the receipt.
+    pub delivered: bool,
+    /// The folder in which the sent names are.
+    pub destination: PathBuf,
+}
+
+/// Goes on with a transfer of this machine that was interrupted.
+///
+/// # Errors
+/// [`Error::NoSuchTransfer`], [`Error::Held`], and those of [`Look::take`].
+pub async fn resume(
+    home: &Home,
+    id: u64,
+    decide: Arc<dyn Decide>,
+    observer: Arc<dyn Observer>,
+    stop: Stop,
+) -> Result<Taken, Error> {
+    let look = look::look_by_number(home, id)?;
+    look.take(TakeOptions { conflict: ConflictPolicy::Ask }, decide, observer, stop).await
+}
+
+/// This machine's clock.
+fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// The path of an entry on this machine, to show it.

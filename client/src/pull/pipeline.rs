@@ -21,7 +21,7 @@ use handover_shared::archive::ArchiveFault;
 use handover_shared::archive::block::open_block;
 use handover_shared::archive::catalogue::{Location, Tail};
 use handover_shared::archive::frame::{Codec, Packed, Unpacker};
-use handover_shared::archive::reader::{Event as ReaderEvent, Reader, ReaderState, Whole};
+use handover_shared::archive::reader::{Event as ReaderEvent, Reader, ReaderState};
 use handover_shared::archive::stream::{FrameReader, LocatedFrame, Position, Taken};
 use handover_shared::ids::{BlockIndex, BlockSize, TransferId};
 use handover_shared::keys::schedule::ContentKey;
@@ -72,21 +72,12 @@ pub(super) enum Sink {
 pub(super) enum Feedback {
     /// This block does not open; nothing after it is looked at until it comes again.
     Damaged(BlockIndex),
-    /// The archive is whole: its tail, and what was computed from what was written.
-    Whole(Box<Arrived>),
+    /// The archive is whole; this is its tail record.
+    Whole(Vec<u8>),
     /// It cannot go on.
     Failed(Error),
     /// The partial data does not fit the checkpoint: everything has to begin anew.
     Restart,
-}
-
-/// An archive that came whole.
-#[derive(Debug)]
-pub(super) struct Arrived {
-    /// The tail record, as it came.
-    pub tail: Vec<u8>,
-    /// What the reader computed.
-    pub whole: Whole,
 }
 
 /// How far a pipeline is, to be looked at from elsewhere.
@@ -283,10 +274,7 @@ impl End {
     fn run(mut self, steps: &Receiver<Step>, feedback: &mpsc::UnboundedSender<Feedback>) {
         let ended = self.take_all(steps);
         let (said, last) = match ended {
-            Ok(Some(arrived)) => {
-                let stage = Stage::Whole(arrived.tail.clone());
-                (Some(Feedback::Whole(Box::new(arrived))), Some(stage))
-            }
+            Ok(Some(tail)) => (Some(Feedback::Whole(tail.clone())), Some(Stage::Whole(tail))),
             Ok(None) => (None, Some(Stage::Stream(self.after, self.reader.state().clone()))),
             Err(Trouble::Failed(error)) => (Some(Feedback::Failed(error)), None),
             Err(Trouble::Restart) => (Some(Feedback::Restart), None),
@@ -316,7 +304,7 @@ impl End {
         }
     }
 
-    fn take_all(&mut self, steps: &Receiver<Step>) -> Result<Option<Arrived>, Trouble> {
+    fn take_all(&mut self, steps: &Receiver<Step>) -> Result<Option<Vec<u8>>, Trouble> {
         while let Ok(step) = steps.recv() {
             match step {
                 Step::Frame { location, after, raw } => {
@@ -384,12 +372,13 @@ impl End {
         Err(reason.into())
     }
 
-    fn tail(&mut self, record: Vec<u8>, stream_blocks: u64, block: BlockIndex) -> Result<Arrived, Trouble> {
+    fn tail(&mut self, record: Vec<u8>, stream_blocks: u64, block: BlockIndex) -> Result<Vec<u8>, Trouble> {
         // [S9.4] [S9.5]
         let fault = |fault| altered(fault, block);
         let tail = Tail::parse(&record).map_err(fault)?;
         let whole = self.reader.finish(&tail, stream_blocks).map_err(fault)?;
-        Ok(Arrived { tail: record, whole })
+        tracing::debug!(root = %whole.root(), "the archive is whole");
+        Ok(record)
     }
 }
 

@@ -34,7 +34,7 @@ pub use fault::ProofFault;
 pub use identity::{Fingerprint, Identity, IdentityFault, PublicIdentity, fingerprint_of_link_key};
 pub use line::{LineProblem, StatementFault};
 #[cfg(feature = "endpoint")]
-pub use offer::{Biggest, OpenedOffer, Summary, open_offer, seal_offer};
+pub use offer::{Biggest, KeptOffer, OpenedOffer, Summary, open_offer, reopen_offer, seal_offer};
 #[cfg(feature = "endpoint")]
 pub use receipt::{ReceiptBundle, open_receipt, seal_receipt};
 pub use signature::{sign, verify};

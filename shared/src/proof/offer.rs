@@ -183,6 +183,33 @@ pub fn open_offer(keys: &CodeKeys, sealed: &[u8], tid: &TransferId) -> Result<Op
     let padded = seal::open(keys.offer.expose(), &context(), sealed)?;
     let parts = unpad(&padded).ok_or(ProofFault::Contents(Fault::BadMessage))?;
     let parts: Parts = codec::decode(parts).map_err(ProofFault::Contents)?;
+    check_parts(parts, tid, digest(sealed))
+}
+
+/// Checks an offer once more that was opened before, from what was kept of it: for a buyer whose code is spent and
+/// wiped.
+///
+/// # Errors
+/// [`ProofFault`].
+pub fn reopen_offer(kept: KeptOffer, tid: &TransferId) -> Result<OpenedOffer, ProofFault> {
+    let KeptOffer { statement, signature, summary, sealed_digest } = kept;
+    check_parts(Parts { transfer: *tid, text: statement, signature, summary }, tid, sealed_digest)
+}
+
+/// What is kept of an offer that was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptOffer {
+    /// The statement as it was signed.
+    pub statement: String,
+    /// The seller's signature.
+    pub signature: String,
+    /// The summary's bytes: [`Summary::to_bytes`].
+    pub summary: Vec<u8>,
+    /// The hash of the sealed offer.
+    pub sealed_digest: Digest,
+}
+
+fn check_parts(parts: Parts, tid: &TransferId, sealed_digest: Digest) -> Result<OpenedOffer, ProofFault> {
     let text = OfferText::parse(&parts.text)?;
     // [S10.8]
     if parts.transfer != *tid || text.transfer != *tid {
@@ -204,7 +231,7 @@ pub fn open_offer(keys: &CodeKeys, sealed: &[u8], tid: &TransferId) -> Result<Op
         signature: parts.signature,
         summary,
         seller,
-        sealed_digest: digest(sealed),
+        sealed_digest,
     })
 }
 

@@ -1,0 +1,160 @@
+//! Blocks on their way from the relay into the pipeline.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use handover_shared::ids::{BlockIndex, BlockSize, TransferId};
+use handover_shared::protocol::buyer::SILENCE_MS_MAX;
+use handover_shared::protocol::message::{Fetch, Fetching, Reply, Request};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::pipeline::{Feedback, Pipeline};
+use crate::error::Error;
+use crate::link::{Relay, Replies, unexpected};
+
+/// A pipeline and the stream of blocks that feeds it.
+pub(super) struct Flow {
+    pub pipeline: Pipeline,
+    seen: Arc<Seen>,
+    receiver: Option<JoinHandle<Result<(), Error>>>,
+}
+
+/// What the receiving task tells.
+#[derive(Debug, Default)]
+struct Seen {
+    /// The first block that has not been handed to the pipeline.
+    next: AtomicU64,
+    /// Sealed bytes that travelled.
+    wire_bytes: AtomicU64,
+    /// A block waits for the pipeline.
+    is_saturated: AtomicBool,
+}
+
+/// What happens to a flow.
+pub(super) enum Happening {
+    /// The relay finished the stream.
+    Finished,
+    /// The stream broke, or the relay refused.
+    Broke(Error),
+    /// The pipeline says something.
+    Said(Feedback),
+}
+
+impl Flow {
+    /// A flow without a stream.
+    pub fn new(pipeline: Pipeline) -> Self {
+        Self { pipeline, seen: Arc::default(), receiver: None }
+    }
+
+    /// Asks for blocks from this one on; what was under way before is dropped.
+    ///
+    /// # Errors
+    /// What the relay says, and [`Error::Lost`] if it says nothing.
+    pub async fn fetch(
+        &mut self,
+        relay: &Relay,
+        transfer: TransferId,
+        from: BlockIndex,
+        size: BlockSize,
+    ) -> Result<Fetching, Error> {
+        self.stop().await;
+        let asking = async {
+            let (mut send, mut replies) = relay.open(&Request::Fetch(Fetch { transfer, from })).await?;
+            if send.finish().is_err() {
+                tracing::debug!("the relay closed its reading half early");
+            }
+            match replies.next().await? {
+                Some(Reply::Fetching(fetching)) => Ok((fetching, replies)),
+                Some(other) => Err(unexpected(other)),
+                None => Err(Error::RelayMisbehaved("finished without an answer")),
+            }
+        };
+        let silence = Duration::from_millis(SILENCE_MS_MAX);
+        let (fetching, replies) = tokio::time::timeout(silence, asking).await.map_err(|_elapsed| Error::Lost {
+            address: relay.address().to_string(),
+            cause: "no answer in time".into(),
+        })??;
+        self.seen.next.store(from.0, Ordering::Relaxed);
+        let receiving = receive(replies, size, from, self.pipeline.blocks.clone(), self.seen.clone());
+        self.receiver = Some(tokio::spawn(receiving));
+        Ok(fetching)
+    }
+
+    /// Drops the stream of blocks; what has arrived whole stays in the pipeline.
+    pub async fn stop(&mut self) {
+        if let Some(receiver) = self.receiver.take() {
+            receiver.abort();
+            if let Ok(Err(error)) = receiver.await {
+                tracing::debug!(%error, "the stream was over already");
+            }
+        }
+        self.seen.is_saturated.store(false, Ordering::Relaxed);
+    }
+
+    /// Waits until something happens. It may be dropped and called again.
+    pub async fn happening(&mut self) -> Happening {
+        let Self { pipeline, receiver, .. } = self;
+        let ended = async {
+            match receiver {
+                Some(receiver) => receiver.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            // What the pipeline says comes first: the end of the stream matters less.
+            biased;
+            said = pipeline.feedback.recv() => {
+                let silent = || Feedback::Failed(Error::Internal("the pipeline ended without a word".into()));
+                Happening::Said(said.unwrap_or_else(silent))
+            }
+            ended = ended => {
+                *receiver = None;
+                match ended {
+                    Ok(Ok(())) => Happening::Finished,
+                    Ok(Err(error)) => Happening::Broke(error),
+                    Err(panicked) => Happening::Broke(Error::Internal(panicked.to_string())),
+                }
+            }
+        }
+    }
+
+    /// The first block that has not arrived.
+    pub fn next(&self) -> BlockIndex {
+        BlockIndex(self.seen.next.load(Ordering::Relaxed))
+    }
+
+    /// Whether a block waits because this machine is slower than the relay.
+    pub fn is_saturated(&self) -> bool {
+        self.seen.is_saturated.load(Ordering::Relaxed)
+    }
+
+    /// Sealed bytes that travelled.
+    pub fn wire_bytes(&self) -> u64 {
+        self.seen.wire_bytes.load(Ordering::Relaxed)
+    }
+}
+
+async fn receive(
+    mut replies: Replies,
+    size: BlockSize,
+    from: BlockIndex,
+    blocks: mpsc::Sender<(BlockIndex, BytesMut)>,
+    seen: Arc<Seen>,
+) -> Result<(), Error> {
+    let mut index = from;
+    while let Some(block) = replies.block(size.sealed_bytes()).await? {
+        seen.wire_bytes.fetch_add(block.len() as u64, Ordering::Relaxed);
+        seen.is_saturated.store(true, Ordering::Relaxed);
+        if blocks.send((index, block)).await.is_err() {
+            // The pipeline is over, and has said why.
+            return Ok(());
+        }
+        seen.is_saturated.store(false, Ordering::Relaxed);
+        index = index.next();
+        seen.next.store(index.0, Ordering::Relaxed);
+    }
+    Ok(())
+}

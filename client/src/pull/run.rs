@@ -1,0 +1,625 @@
+//! One run of a pull: carries out what the buyer's machine asks for, and tells it what came of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use handover_shared::fault::Fault;
+use handover_shared::ids::{BlockIndex, LinkKey, TransferId};
+use handover_shared::keys::code::RelayAddress;
+use handover_shared::keys::hybrid::HybridSecret;
+use handover_shared::keys::schedule::ContentKey;
+use handover_shared::keys::{Entropy, OsEntropy, Secret};
+use handover_shared::proof::OpenedOffer;
+use handover_shared::protocol::buyer::{Buyer, End, Input, Output, Pause, Start};
+use handover_shared::protocol::message::{Receive, Reply, Request};
+use handover_shared::tls::{ExpectedRelay, LinkSecret};
+use zeroize::Zeroizing;
+
+use super::checkpoint::{Checkpoint, Stage as Kept};
+use super::claim::{self, Claiming};
+use super::flow::{Flow, Happening};
+use super::look::{Continued, Fresh, Look, Origin};
+use super::pipeline::Feedback;
+use super::place::Trouble;
+use super::settle::{self, Ending, Site};
+use super::{ConflictPolicy, Decide, TakeOptions, Taken, kept, now};
+use crate::error::Error;
+use crate::event::{Event, Observer, Progress, Stage, StallCause};
+use crate::home::Home;
+use crate::home::transfers::{Facts, Held, KeptPath, Role, Secrets, State};
+use crate::link::retry::Backoff;
+use crate::link::{Relay, unexpected};
+use crate::private::{Private, escaped};
+use crate::stop::Stop;
+
+/// How often the machine is told that time passes, and the person how far it is.
+const TICK: Duration = Duration::from_millis(250);
+const FACTS_VERSION: u32 = 1;
+
+/// Takes what was looked at.
+pub(super) async fn take(
+    look: Look,
+    options: TakeOptions,
+    decide: Arc<dyn Decide>,
+    observer: Arc<dyn Observer>,
+    stop: Stop,
+) -> Result<Taken, Error> {
+    if let Origin::Continued(continued) = &look.origin
+        && continued.facts.state == State::Delivered
+    {
+        return settle::taken(&continued.held, &continued.facts, look.destination.clone());
+    }
+    look.check_space()?;
+    let mut run = Run::begin(look, options, decide, observer, stop)?;
+    let result = Box::pin(run.drive()).await;
+    run.wind_down(result).await
+}
+
+struct Run {
+    home: Home,
+    held: Held,
+    facts: Facts,
+    secrets: Secrets,
+    offer: Arc<OpenedOffer>,
+    transfer: TransferId,
+    address: RelayAddress,
+    relay_key: LinkKey,
+    link: LinkSecret,
+    destination: PathBuf,
+    to_stdout: bool,
+    policy: ConflictPolicy,
+    decide: Arc<dyn Decide>,
+    observer: Arc<dyn Observer>,
+    stop: Stop,
+    machine: Buyer,
+    backoff: Backoff,
+    relay: Option<Relay>,
+    flow: Option<Flow>,
+    checkpoint: Option<Checkpoint>,
+    /// The tail of an archive that came whole.
+    tail: Option<Vec<u8>>,
+    /// What the relay refused last, and what broke last.
+    refusal: Option<Error>,
+    unreachable: Reached,
+    restarts: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reached {
+    /// The last attempt found nobody.
+    Nobody,
+    /// There was, or is, a connection; something went wrong with it.
+    Stalled,
+    /// Everything moves.
+    Moving,
+}
+
+enum Next {
+    Input(Input),
+    Nothing,
+    Done(Taken),
+}
+
+impl Run {
+    fn begin(
+        look: Look,
+        options: TakeOptions,
+        decide: Arc<dyn Decide>,
+        observer: Arc<dyn Observer>,
+        stop: Stop,
+    ) -> Result<Self, Error> {
+        let Look { home, offer, origin, destination, to_stdout, .. } = look;
+        if !to_stdout {
+            std::fs::create_dir_all(&destination)
+                .map_err(|source| Error::disk("making the destination", &destination, source))?;
+        }
+        let site = (!to_stdout).then(|| destination.clone());
+        let begun = match origin {
+            Origin::Fresh(fresh) => begin_fresh(&home, &offer, *fresh, site.as_deref())?,
+            Origin::Continued(continued) => begin_continued(*continued, site.as_deref())?,
+        };
+        let Begun { held, facts, secrets, link, machine, relay, checkpoint } = begun;
+        let tail = match &checkpoint {
+            Some(Checkpoint { stage: Kept::Whole(tail), .. }) => Some(tail.clone()),
+            _ => None,
+        };
+        Ok(Self {
+            transfer: offer.text.transfer,
+            address: facts.relay_address()?,
+            relay_key: facts.relay_key()?,
+            policy: options.conflict,
+            backoff: Backoff::default(),
+            flow: None,
+            refusal: None,
+            unreachable: Reached::Moving,
+            restarts: 0,
+            offer: Arc::new(offer),
+            home,
+            held,
+            facts,
+            secrets,
+            link,
+            destination,
+            to_stdout,
+            decide,
+            observer,
+            stop,
+            machine,
+            relay,
+            checkpoint,
+            tail,
+        })
+    }
+
+    async fn drive(&mut self) -> Result<Taken, Error> {
+        self.tell_resumed();
+        loop {
+            if self.stop.is_asked() {
+                return Err(Error::Interrupted);
+            }
+            let Some(output) = self.machine.poll() else {
+                self.happen().await?;
+                continue;
+            };
+            match self.perform(output).await? {
+                Next::Input(input) => self.machine.handle(now(), input),
+                Next::Nothing => {}
+                Next::Done(taken) => return Ok(taken),
+            }
+        }
+    }
+
+    async fn perform(&mut self, output: Output) -> Result<Next, Error> {
+        match output {
+            Output::Connect => self.connect().await.map(Next::Input),
+            Output::Disconnect => {
+                self.drop_link().await;
+                Ok(Next::Nothing)
+            }
+            Output::Wait { attempt, cause } => self.wait(attempt, cause).await.map(Next::Input),
+            Output::Claim => self.claim().await.map(Next::Input),
+            Output::Fetch(from) => self.fetch(from).await,
+            Output::StopFetch => {
+                if let Some(flow) = &mut self.flow {
+                    flow.stop().await;
+                }
+                Ok(Next::Nothing)
+            }
+            Output::Finish => self.finish().await.map(|()| Next::Input(Input::Signed)),
+            Output::Deliver => self.deliver().await.map(Next::Input),
+            Output::Done => self.done().await.map(Next::Done),
+            Output::End(end) => Err(self.ended(end)),
+            Output::Peek | Output::Ask => Err(Error::Internal("the offer was accepted already".into())),
+        }
+    }
+
+    async fn connect(&mut self) -> Result<Input, Error> {
+        self.observer.event(Event::Stage(Stage::Connecting));
+        let connecting = Relay::connect(&self.address, ExpectedRelay::Key(self.relay_key), &self.link);
+        let connected = tokio::select! {
+            () = self.stop.asked() => return Err(Error::Interrupted),
+            connected = connecting => connected,
+        };
+        match connected {
+            Ok(relay) => {
+                self.observer.event(Event::RelayReached {
+                    address: self.address.to_string(),
+                    fingerprint: relay.fingerprint(),
+                    embedded: false,
+                });
+                self.relay = Some(relay);
+                Ok(Input::Connected)
+            }
+            Err(error) if error.is_passing() => {
+                tracing::debug!(%error, "no connection");
+                self.unreachable = Reached::Nobody;
+                Ok(Input::LinkLost)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn wait(&mut self, attempt: u32, cause: Pause) -> Result<Input, Error> {
+        if attempt == 1 {
+            self.backoff.reset();
+        }
+        let cause = match cause {
+            Pause::Busy => StallCause::Busy,
+            Pause::Silent => StallCause::Silent,
+            Pause::Lost if self.unreachable == Reached::Nobody => StallCause::Unreachable,
+            Pause::Lost => StallCause::Lost,
+        };
+        self.observer.event(Event::Stalled { attempt, cause });
+        if self.unreachable == Reached::Moving {
+            self.unreachable = Reached::Stalled;
+        }
+        let entropy: &mut dyn Entropy = &mut OsEntropy;
+        let pause = self.backoff.pause(u32::from_be_bytes(entropy.array()));
+        tokio::select! {
+            () = self.stop.asked() => Err(Error::Interrupted),
+            () = tokio::time::sleep(pause) => Ok(Input::Waited),
+        }
+    }
+
+    /// What a failed operation is to the machine. What is neither a loss nor a refusal ends the run.
+    async fn failed(&mut self, error: Error) -> Result<Input, Error> {
+        match error {
+            Error::Refused { fault, .. } => {
+                self.refusal = Some(error);
+                Ok(Input::Refused(fault))
+            }
+            error if error.is_passing() => {
+                tracing::debug!(%error, "the connection is lost");
+                self.drop_link().await;
+                Ok(Input::LinkLost)
+            }
+            error => Err(error),
+        }
+    }
+
+    fn moved(&mut self) {
+        if self.unreachable != Reached::Moving {
+            self.unreachable = Reached::Moving;
+            self.observer.event(Event::Moving);
+        }
+    }
+
+    async fn drop_link(&mut self) {
+        if let Some(flow) = &mut self.flow {
+            flow.stop().await;
+        }
+        if let Some(relay) = self.relay.take() {
+            // The goodbye is a courtesy; nobody waits for it.
+            tokio::spawn(relay.close());
+        }
+    }
+
+    async fn ask(&mut self, request: &Request) -> Result<Reply, Error> {
+        let Some(relay) = &self.relay else {
+            return Err(Error::Lost { address: self.address.to_string(), cause: "no connection".into() });
+        };
+        tokio::select! {
+            () = self.stop.asked() => Err(Error::Interrupted),
+            answer = relay.ask(request) => answer,
+        }
+    }
+
+    async fn claim(&mut self) -> Result<Input, Error> {
+        let Some(relay) = &self.relay else { return Ok(Input::LinkLost) };
+        let claiming = Claiming::of(&self.home, &self.secrets, self.offer.clone(), self.link.public())?;
+        let (claim, text, signature) = claiming.claim(relay.channel()?, now())?;
+        kept::write_statement(&self.held, kept::Kept::Claim, &text, &signature)?;
+        match self.ask(&Request::Claim(claim)).await {
+            Ok(Reply::Released(released)) => {
+                let key = claiming.open(&released)?;
+                // [S15.1] The key is durable before success is reported; the code has done its work.
+                self.secrets.content_key = Some(*key.expose());
+                self.secrets.code = None;
+                self.secrets.hybrid_seed = None;
+                self.held.store_secrets(&self.secrets)?;
+                self.facts.state = State::Receiving;
+                self.facts.claimed_ms = Some(released.claimed.0);
+                self.held.store_facts(&self.facts)?;
+                self.moved();
+                Ok(Input::Released)
+            }
+            Ok(other) => self.failed(unexpected(other)).await,
+            Err(error) => self.failed(error).await,
+        }
+    }
+
+    fn content_key(&self) -> Result<ContentKey, Error> {
+        let bytes = self.secrets.content_key.as_ref().map(|key| Zeroizing::new(*key));
+        let bytes = bytes.ok_or_else(|| Error::Internal("the content key is not here".into()))?;
+        Ok(ContentKey::of_secret(Secret::new(bytes)))
+    }
+
+    fn site(&self) -> Result<Site, Error> {
+        Ok(Site {
+            folder: (*self.held).clone(),
+            transfer: self.transfer,
+            key: self.content_key()?,
+            block_size: self.offer.text.block_bytes,
+            destination: (!self.to_stdout).then(|| self.destination.clone()),
+            policy: self.policy,
+            observer: self.observer.clone(),
+        })
+    }
+
+    async fn fetch(&mut self, from: BlockIndex) -> Result<Next, Error> {
+        if self.flow.is_none() {
+            self.observer.event(Event::Stage(Stage::Receiving));
+            let (site, checkpoint) = (self.site()?, self.checkpoint.clone());
+            match blocking(move || Ok(site.start(checkpoint))).await? {
+                Ok(pipeline) => self.flow = Some(Flow::new(pipeline)),
+                Err(Trouble::Failed(error)) => return Err(error),
+                Err(Trouble::Restart) => return self.restart().await.map(|()| Next::Nothing),
+            }
+        }
+        let (Some(flow), Some(relay)) = (&mut self.flow, &self.relay) else { return Ok(Next::Input(Input::LinkLost)) };
+        let size = self.offer.text.block_bytes;
+        let fetched = tokio::select! {
+            () = self.stop.asked() => return Err(Error::Interrupted),
+            fetched = flow.fetch(relay, self.transfer, from, size) => fetched,
+        };
+        match fetched {
+            Ok(fetching) => {
+                self.moved();
+                Ok(Next::Input(Input::Fetching(fetching)))
+            }
+            Err(error) => self.failed(error).await.map(Next::Input),
+        }
+    }
+
+    /// Waits until something happens to the flow, or some time has passed, and tells the machine.
+    async fn happen(&mut self) -> Result<(), Error> {
+        let Some(flow) = &mut self.flow else {
+            return Err(Error::Internal("the buyer's machine waits for nothing".into()));
+        };
+        let happening = tokio::select! {
+            () = self.stop.asked() => return Err(Error::Interrupted),
+            happening = flow.happening() => Some(happening),
+            () = tokio::time::sleep(TICK) => None,
+        };
+        let (next, is_saturated) = (flow.next(), flow.is_saturated());
+        self.machine.handle(now(), Input::Arrived(next));
+        let input = match happening {
+            None => {
+                self.tell_progress();
+                if is_saturated { Input::Saturated } else { Input::Tick }
+            }
+            Some(Happening::Finished) => Input::Finished,
+            Some(Happening::Broke(error)) => self.failed(error).await?,
+            Some(Happening::Said(Feedback::Damaged(block))) => {
+                tracing::warn!(block = block.0, "a block does not open");
+                Input::Damaged(block)
+            }
+            Some(Happening::Said(Feedback::Whole(tail))) => {
+                self.tail = Some(tail);
+                Input::TailSeen
+            }
+            Some(Happening::Said(Feedback::Failed(error))) => return Err(error),
+            Some(Happening::Said(Feedback::Restart)) => return self.restart().await,
+        };
+        self.machine.handle(now(), input);
+        Ok(())
+    }
+
+    /// Begins anew: what is placed will be found, what was under way is lost.
+    async fn restart(&mut self) -> Result<(), Error> {
+        self.restarts += 1;
+        if self.restarts > 1 {
+            return Err(Error::Internal("the partial data does not fit twice in a row".into()));
+        }
+        tracing::warn!("the partial data does not fit the checkpoint; beginning anew");
+        self.drop_link().await;
+        self.end_flow().await;
+        Checkpoint::remove(&kept::checkpoint_file(&self.held))?;
+        self.checkpoint = None;
+        self.machine = Buyer::new(Start::Fetch(BlockIndex(0)), now());
+        Ok(())
+    }
+
+    /// Ends the pipeline behind what it has taken, and its last checkpoint with it.
+    async fn end_flow(&mut self) -> Vec<Feedback> {
+        let Some(mut flow) = self.flow.take() else { return Vec::new() };
+        flow.stop().await;
+        let ended = tokio::task::spawn_blocking(move || flow.pipeline.finish()).await;
+        ended.unwrap_or_else(|panicked| vec![Feedback::Failed(Error::Internal(panicked.to_string()))])
+    }
+
+    async fn finish(&mut self) -> Result<(), Error> {
+        self.tell_progress();
+        self.end_flow().await;
+        self.observer.event(Event::Stage(Stage::Placing));
+        let tail = self.tail.clone().ok_or_else(|| Error::Internal("the tail is not here".into()))?;
+        let ending = Ending {
+            site: self.site()?,
+            home: self.home.clone(),
+            offer: self.offer.clone(),
+            tail,
+            decide: self.decide.clone(),
+        };
+        let tally = blocking(move || ending.run()).await?;
+        self.facts.state = State::Received;
+        self.facts.exceptions = tally.exceptions;
+        self.facts.receipted_ms = Some(now().0);
+        self.held.store_facts(&self.facts)
+    }
+
+    async fn deliver(&mut self) -> Result<Input, Error> {
+        let sealed_receipt =
+            kept::read_sealed_receipt(&self.held)?.ok_or_else(|| Error::Internal("the receipt is not here".into()))?;
+        let receive = Request::Receive(Receive { transfer: self.transfer, sealed_receipt });
+        match self.ask(&receive).await {
+            Ok(Reply::Received(_)) => {
+                self.moved();
+                Ok(Input::Received)
+            }
+            Ok(other) => self.failed(unexpected(other)).await,
+            Err(error) => self.failed(error).await,
+        }
+    }
+
+    async fn done(&mut self) -> Result<Taken, Error> {
+        self.facts.state = State::Delivered;
+        self.held.store_facts(&self.facts)?;
+        self.secrets = Secrets::default();
+        self.held.store_secrets(&self.secrets)?;
+        let (folder, transfer) = ((*self.held).clone(), self.transfer);
+        let destination = (!self.to_stdout).then(|| self.destination.clone());
+        blocking(move || settle::clean_up(&folder, &transfer, destination.as_deref())).await?;
+        settle::taken(&self.held, &self.facts, self.destination.clone())
+    }
+
+    fn ended(&mut self, end: End) -> Error {
+        match end {
+            End::Refused(fault) => match self.refusal.take() {
+                Some(Error::Refused { fault: refused, number, time }) if refused == fault => {
+                    Error::Refused { fault, number, time }
+                }
+                _ => Error::Refused { fault, number: None, time: None },
+            },
+            End::Altered(block) => Error::Altered { what: "S8.2", block: Some(block.0) },
+            End::Shrunk => Error::RelayMisbehaved("has fewer blocks than it has served"),
+        }
+    }
+
+    /// Ends what is under way and keeps what was done, whatever the result.
+    async fn wind_down(mut self, result: Result<Taken, Error>) -> Result<Taken, Error> {
+        let mut result = result;
+        for said in self.end_flow().await {
+            // The pipeline knows better than an interruption what went wrong, but not better than another error.
+            if let (Feedback::Failed(error), Err(Error::Interrupted)) = (said, &result) {
+                result = Err(error);
+            }
+        }
+        if let Some(relay) = self.relay.take() {
+            relay.close().await;
+        }
+        if let Err(Error::Refused { fault, .. }) = &result {
+            self.refused_for_good(*fault)?;
+        }
+        result
+    }
+
+    /// A refusal that no later run can change.
+    fn refused_for_good(self, fault: Fault) -> Result<(), Error> {
+        let Self { held, mut facts, .. } = self;
+        let state = match fault {
+            // Nothing was received: there is nothing to keep.
+            _ if facts.state == State::Claiming => return held.discard(),
+            Fault::Revoked => State::Revoked,
+            Fault::Expired => State::Expired,
+            _ => return Ok(()),
+        };
+        facts.state = state;
+        held.store_facts(&facts)?;
+        held.store_secrets(&Secrets::default())
+    }
+
+    fn tell_resumed(&self) {
+        if let Some(Checkpoint { stage: Kept::Stream(_, reader), .. }) = &self.checkpoint {
+            let bytes = reader.counts().bytes + reader.open().map_or(0, |open| open.bytes());
+            self.observer.event(Event::Resumed { bytes, files: reader.counts().files });
+        }
+    }
+
+    fn tell_progress(&self) {
+        let Some(flow) = &self.flow else { return };
+        let gauge = &flow.pipeline.gauge;
+        let current = gauge.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let files_done = gauge.files.load(Ordering::Relaxed);
+        let summary = &self.offer.summary;
+        self.observer.event(Event::Progress(Progress {
+            bytes_done: gauge.bytes.load(Ordering::Relaxed),
+            bytes_total: (summary.bytes > 0).then_some(summary.bytes),
+            files_done,
+            files_total: Some(summary.files),
+            wire_bytes: flow.wire_bytes(),
+            current: current.map(|path| Private::new(escaped(&path))),
+        }));
+        self.observer.event(Event::Placed { files: files_done });
+    }
+}
+
+/// What a run has when it begins.
+struct Begun {
+    held: Held,
+    facts: Facts,
+    secrets: Secrets,
+    link: LinkSecret,
+    machine: Buyer,
+    relay: Option<Relay>,
+    checkpoint: Option<Checkpoint>,
+}
+
+/// Makes the transfer's folder at home, with everything a claim needs, before the claim is sent.
+fn begin_fresh(
+    home: &Home,
+    offer: &OpenedOffer,
+    fresh: Fresh,
+    destination: Option<&std::path::Path>,
+) -> Result<Begun, Error> {
+    let Fresh { code, link, relay, peeked, mut machine } = fresh;
+    let held = home.new_transfer()?;
+    let entropy: &mut dyn Entropy = &mut OsEntropy;
+    let hybrid = HybridSecret::generate(entropy);
+    // [S15.1]
+    let secrets = Secrets {
+        code: Some(*code.expose()),
+        link_seed: Some(*link.seed()),
+        hybrid_seed: Some(*hybrid.seed().expose()),
+        ..Secrets::default()
+    };
+    held.store_secrets(&secrets)?;
+    kept::write_offer(&held, offer, &claim::locator_of(&code))?;
+    let summary = &offer.summary;
+    let facts = Facts {
+        version: FACTS_VERSION,
+        id: held.id(),
+        role: Role::Buyer,
+        transfer: offer.text.transfer.to_hex(),
+        state: State::Claiming,
+        created_ms: now().0,
+        expires_ms: peeked.expires.unwrap_or_else(|| offer.text.expires.millis()).0,
+        relay: relay.address().to_string(),
+        relay_key: relay.key().to_hex(),
+        embedded: false,
+        label: summary.label.clone(),
+        files: summary.files,
+        folders: summary.folders,
+        links: summary.links,
+        bytes: Some(summary.bytes),
+        exceptions: 0,
+        sources: Vec::new(),
+        options: String::new(),
+        destination: destination.map(KeptPath::of),
+        peer_name: Some(summary.seller_name.clone()),
+        peer_organisation: summary.organisation.clone(),
+        peer_fingerprint: Some(offer.seller.fingerprint()),
+        claimed_ms: None,
+        refused_claims: 0,
+        receipted_ms: None,
+        deleted_ms: None,
+        failure: None,
+    };
+    held.store_facts(&facts)?;
+    machine.handle(now(), Input::Accepted);
+    Ok(Begun { held, facts, secrets, link, machine, relay: Some(relay), checkpoint: None })
+}
+
+fn begin_continued(continued: Continued, destination: Option<&std::path::Path>) -> Result<Begun, Error> {
+    let Continued { held, mut facts, checkpoint } = continued;
+    let secrets = held.secrets()?;
+    let lost =
+        || Error::State { what: "a secret of the transfer is missing", path: held.file("secrets"), source: None };
+    let seed = secrets.link_seed.as_ref().map(|seed| Zeroizing::new(*seed)).ok_or_else(lost)?;
+    let link = LinkSecret::of_seed(seed).map_err(|error| Error::Internal(error.to_string()))?;
+    let start = if kept::read_sealed_receipt(&held)?.is_some() {
+        Start::Deliver
+    } else if secrets.content_key.is_some() {
+        match &checkpoint {
+            Some(Checkpoint { stage: Kept::Whole(_), .. }) => Start::Finish,
+            Some(Checkpoint { stage: Kept::Stream(position, _), .. }) => Start::Fetch(position.block()),
+            None => Start::Fetch(BlockIndex(0)),
+        }
+    } else if secrets.code.is_some() {
+        Start::Claim
+    } else {
+        return Err(lost());
+    };
+    if let (None, Some(destination)) = (&facts.destination, destination) {
+        facts.destination = Some(KeptPath::of(destination));
+        held.store_facts(&facts)?;
+    }
+    Ok(Begun { held, facts, secrets, link, machine: Buyer::new(start, now()), relay: None, checkpoint })
+}
+
+/// Runs what blocks away from the tasks.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.map_err(|panicked| Error::Internal(panicked.to_string()))?
+}
