@@ -306,6 +306,19 @@ fn faults_end_it_or_pass() {
     }
 }
 
+#[test] // [S10.10]
+fn a_seller_who_waits_for_the_receipt_sees_it_however_it_learns_of_it() {
+    for reached in [Reached::Nothing, Reached::Created] {
+        let mut bench = Bench::new(start(reached, Afterwards::Watch));
+        bench.say(Input::Connected);
+        assert_eq!(bench.say(Input::Refused(Fault::Receipted.into())), [Output::Watch { from_event: 0 }]);
+        assert_eq!(bench.say(Input::Lost(Trouble::Lost)), paused(1, Trouble::Lost));
+        bench.say(Input::PauseOver);
+        assert_eq!(bench.say(Input::Connected), [Output::Watch { from_event: 0 }]);
+        assert_eq!(bench.say(Input::Told { phase: Phase::Receipted, next_event: 5 })[1..], ended(Ending::Receipted));
+    }
+}
+
 #[test]
 fn silence_is_noticed_only_while_an_answer_is_due() {
     let mut bench = Bench::sending(0, start(Reached::Created, Afterwards::Leave));
