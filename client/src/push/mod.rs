@@ -9,8 +9,8 @@
 //! | [`frames`], [`cut`], [`keep`] | raw frames to packed ones, to sealed blocks, to blocks that may leave |
 //! | [`journal`] | from where to go on after a crash |
 //! | [`pipeline`] | these steps, each on its thread |
-//! | [`session`], [`deliver`] | blocks to the relay, through every trouble |
-//! | [`story`] | all of it in order |
+//! | [`session`], [`deliver`], [`sending`] | blocks to the relay, through every trouble |
+//! | [`words`], [`reach`], [`size`], [`story`] | all of it in order |
 //!
 //! # Source
 //! SPEC [S14].
@@ -24,14 +24,17 @@ mod journal;
 mod keep;
 mod pipeline;
 mod plan;
+mod reach;
 mod read;
 mod scan;
+mod sending;
 mod session;
 mod size;
 mod source;
 pub(crate) mod statements;
 mod stdin;
 mod story;
+mod words;
 
 use std::io::Read;
 use std::path::PathBuf;
