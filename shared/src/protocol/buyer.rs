@@ -397,11 +397,9 @@ impl Buyer {
             // Everything is here; what is still being opened will tell.
             Stream::Finished if fetch.is_complete() => {}
             Stream::Finished if quiet_ms >= FINISHED_RECHECK_MS => self.begin(now),
-            Stream::Open if !fetch.durable.contains(fetch.next) => {
-                if quiet_ms >= RECHECK_MS {
-                    self.begin(now);
-                }
-            }
+            // The seller has not sent more; the relay is asked now and then whether that is still so.
+            Stream::Open if !fetch.durable.contains(fetch.next) && quiet_ms < RECHECK_MS => {}
+            Stream::Open if !fetch.durable.contains(fetch.next) => self.begin(now),
             Stream::Asked | Stream::Open if quiet_ms >= SILENCE_MS_MAX => {
                 self.link = Link::Down;
                 self.say(Output::Disconnect);
