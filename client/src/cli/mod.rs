@@ -309,7 +309,6 @@ async fn tick(report: Arc<Report>) {
 fn asked(command: &Command) -> Asked {
     match command {
         Command::Push(push) => Asked {
-            expires_ms: push.expires,
             code_file: push.code_file.clone(),
             picture: if push.no_qr { report::Picture::Unwanted } else { report::Picture::Wanted },
         },

@@ -5,7 +5,7 @@ use handover_shared::ids::Millis;
 
 use super::problem::{Exit, Problem, on};
 use super::style::Style;
-use super::units::{size, span};
+use super::units::size;
 use crate::home::transfers::Role;
 use crate::t;
 
@@ -91,14 +91,14 @@ fn of_policy(fault: Fault, number: Option<u64>, time: Option<Millis>, style: &St
             };
             ("quota", message, t!(words, "hint-quota"))
         }
-        Fault::StorageFull => ("relay-full", t!(words, "refusal-full"), t!(words, "hint-full")),
-        Fault::ClockRefused => {
+        Fault::StorageFull => {
             let message = match number {
-                Some(off_ms) => t!(words, "refusal-clock-off", off = span(style, off_ms / 1000)),
-                None => t!(words, "refusal-clock"),
+                Some(room) => t!(words, "refusal-full-room", room = size(room)),
+                None => t!(words, "refusal-full"),
             };
-            ("clock", message, t!(words, "hint-clock"))
+            ("relay-full", message, t!(words, "hint-full"))
         }
+        Fault::ClockRefused => ("clock", t!(words, "refusal-clock"), t!(words, "hint-clock")),
         _ => ("not-allowed", t!(words, "refusal-not-allowed"), t!(words, "hint-not-allowed")),
     };
     Problem::new(code, Exit::RelayRefused, message, hint)

@@ -13,7 +13,7 @@ use super::progress::{Meter, View, current_line, stage_name, stalled, total_line
 use super::screen::{End, Mode, Screen};
 use super::show::{self, Continued, Embedded};
 use super::style::Tone;
-use super::time::{moment, now};
+use super::time::moment;
 use super::units::size;
 use crate::error::Error;
 use crate::event::{Event, ExceptionReason, Observer, Progress, ReceiptFacts, Stage};
@@ -24,8 +24,6 @@ use crate::t;
 const PLAIN_EVERY_MS: u64 = 30_000;
 /// With `--json` progress is written at most this often.
 const JSON_EVERY_MS: u64 = 1_000;
-/// What the relay may take off the time asked for without being mentioned.
-const EXPIRY_SLACK_MS: u64 = 120_000;
 
 /// Whether the picture of the code is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,14 +35,13 @@ pub(crate) enum Picture {
 /// What a run was asked for that matters to its report.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    pub(crate) expires_ms: Option<u64>,
     pub(crate) code_file: Option<PathBuf>,
     pub(crate) picture: Picture,
 }
 
 impl Default for Asked {
     fn default() -> Self {
-        Self { expires_ms: None, code_file: None, picture: Picture::Unwanted }
+        Self { code_file: None, picture: Picture::Unwanted }
     }
 }
 
@@ -123,13 +120,16 @@ impl Report {
     pub(crate) fn tick(&self) {
         let now_ms = self.elapsed_ms();
         let view = self.view(now_ms);
+        if view.stage.is_none() {
+            return;
+        }
         if self.screen.has_moving_lines() {
             self.screen.draw(&total_line(&self.screen.style, &view), &current_line(&self.screen.style, &view));
             return;
         }
         let is_due = {
             let mut live = self.live();
-            let is_due = view.stage.is_some() && now_ms.saturating_sub(live.last_plain_ms) >= PLAIN_EVERY_MS;
+            let is_due = now_ms.saturating_sub(live.last_plain_ms) >= PLAIN_EVERY_MS;
             if is_due {
                 live.last_plain_ms = now_ms;
             }
@@ -243,11 +243,6 @@ impl Report {
         self.write_code_file(&text, id);
         let style = &self.screen.style;
         self.screen.say(&show::relay(style, &relay, embedded, expires));
-        if let Some(asked_ms) = self.asked.expires_ms
-            && expires.since(now()).saturating_add(EXPIRY_SLACK_MS) < asked_ms
-        {
-            self.screen.say(&show::more(style, &style.tone(Tone::Notable, &t!(style.words, "relay-shorter"))));
-        }
         if spent {
             self.screen.say(&format!("\n  {}\n", t!(style.words, "code-spent")));
         } else {

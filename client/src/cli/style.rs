@@ -5,7 +5,9 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::words::{Language, Words};
+#[cfg(test)]
+use crate::words::Language;
+use crate::words::Words;
 
 /// The width of a line where nobody says how wide it may be.
 pub(crate) const WIDTH_DEFAULT: usize = 80;
@@ -44,6 +46,7 @@ pub(crate) enum Tone {
 
 impl Style {
     /// Without colour, in UTC, 80 columns.
+    #[cfg(test)]
     pub(crate) fn plain(language: Language) -> Self {
         Self { words: Arc::new(Words::new(language)), zone: TimeZone::UTC, width: WIDTH_DEFAULT, paint: Paint::Plain }
     }

@@ -217,7 +217,6 @@ not-sent = { $count ->
 }
 relay-keeps = { $relay }, keeps the sealed data until { $until } or the receipt
 relay-embedded = inside this program, at { $relay }, until { $until } or the receipt
-relay-shorter = less time than you asked for: this relay does not keep data longer
 code-lead = On the buyer's machine run:
 code-lead-continued = The code is the same as before. On the buyer's machine run:
 code-aloud = To read it aloud: 15 words with `handover code { $id } --words` (--chinese: 15 characters)
@@ -561,7 +560,7 @@ refusal-revoked = the seller took this transfer back{ $when }
 refusal-revoked-seller = this transfer was revoked{ $when }
 refusal-expired = the code expired{ $when }
 refusal-expired-seller = this transfer expired{ $when } before the receipt came
-refusal-receipted = this transfer has been received and receipted{ $when }; the relay has deleted the data
+refusal-receipted = the code has been used: this transfer was received and receipted{ $when }; a code can be used only once
 hint-receipted = `handover receipt show` on the machine that received it shows the receipt
 refusal-claim = the relay did not accept the proof that this machine knows the code
 hint-claim = run the same command again; if it fails again, check that both sides have the same version
@@ -576,9 +575,9 @@ refusal-quota-size = this is more than the relay allows you, which is { $limit }
 refusal-quota-time = this is longer than the relay allows; the latest is{ $when }
 hint-quota = send less at once, ask for less time with --expires, or talk to the relay's operator
 refusal-full = the relay's storage is full
+refusal-full-room = the relay's storage is full: it has room for { $room }
 hint-full = try again later, or tell the relay's operator; the same command continues
 refusal-clock = the relay does not accept a time; the clock of this machine or of the relay is wrong
-refusal-clock-off = the clock of this machine or of the relay is wrong by { $off }
 hint-clock = set the clock of this machine and try again
 refusal-not-allowed = the relay does not allow this to this machine
 hint-not-allowed = use the machine that began the transfer
@@ -594,6 +593,35 @@ refusal-not-complete = the seller has not sent everything yet
 refusal-busy = the relay is busy
 refusal-draining = the relay is shutting down
 refusal-internal = the relay failed for a reason of its own
+
+## The demo
+
+demo-title = A handover on this computer: seller, relay and buyer are three processes that talk over the network
+demo-data = The data: made up, nobody in it exists
+demo-data-more = Excel tables with a byte-order mark, JSON, GB18030, scans, a link, hidden and empty files, Chinese, Arabic, emoji
+demo-relay = The relay
+demo-invite = It printed an invite for sellers (hr1…), which is a secret.
+demo-seller = The seller
+demo-relay-sees = What the relay sees: everything on its disk
+demo-blind = Searched all of it for { $names }: found nowhere
+demo-buyer = The buyer
+demo-stranger = Somebody else with the same code
+demo-receipt = The receipt
+demo-openssh = OpenSSH says: the signature is good.
+demo-no-openssh = ssh-keygen is not here or too old to check signatures.
+demo-compare = Compared
+demo-same = { $amount }: the same byte for byte, with names, times, permissions and links
+demo-emptied = The relay has deleted the data; { $size } of keys, ledger and log remain
+demo-unlike = { $path } is not the same on both sides
+demo-timing = Time
+demo-time = { $seconds } s, { $speed }
+demo-by-hand = The same by hand, on three computers
+demo-name-relay = relay
+demo-name-stranger = stranger
+demo-kept = The demo's files are in { $folder }
+demo-cleaned = The demo's files have been removed.
+demo-failed = the demo stopped at the { $who }
+hint-demo-failed = run it again with --keep and look at what it left
 
 ## Details: what exactly, as the library says it
 
@@ -646,6 +674,7 @@ detail-reading-the-list-of-records = reading the list of records
 detail-reading-the-plan = reading the plan
 detail-removing = removing
 detail-removing-the-checkpoint = removing the checkpoint
+detail-running-the-demo = running the demo
 detail-sent-a-malformed-reply = sent a malformed reply
 detail-sent-an-impossible-length = sent an impossible length
 detail-shows-another-claim-than-before = shows another claim than before

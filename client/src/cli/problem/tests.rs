@@ -113,8 +113,8 @@ fn every_error() -> Vec<(Error, Option<Role>, Exit, &'static str)> {
     for (error, side, exit) in [bare(Fault::QuotaExceeded, None, TIME), bare(Fault::QuotaExceeded, None, None)] {
         all.push((error, side, exit, "quota"));
     }
-    let (error, side, exit) = bare(Fault::ClockRefused, None, None);
-    all.push((error, side, exit, "clock"));
+    let (error, side, exit) = bare(Fault::StorageFull, None, None);
+    all.push((error, side, exit, "relay-full"));
     all
 }
 
