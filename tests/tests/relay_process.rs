@@ -64,3 +64,25 @@ fn invites_can_be_made_listed_and_revoked_beside_the_running_relay() {
     }
     someone("third").run(["relay", "add", relay.invite()]).exits(6);
 }
+
+#[test]
+fn clients_are_told_at_once_that_the_relay_was_restarted() {
+    let scratch = Scratch::new();
+    let base = operator(&scratch);
+    let mut relay = RelayProc::start_from(base, scratch.join("relay"), 0, &["--log", "debug"]);
+    let seller = handover_tests::Person::new(&scratch, "seller");
+    let source = scratch.join("customers.csv");
+    handover_tests::data::write(&source, b"customers");
+    seller.pushed(&relay, [&source]);
+    let waiting = seller.handover(["wait", "1"]).start();
+    // One of the push, one of the wait.
+    let connected = |line: &str| line.contains(" connected ");
+    handover_tests::wait::until("the connection", handover_tests::wait::USUAL, || {
+        (relay.process().err_so_far().lines().filter(|line| connected(line)).count() >= 2).then_some(())
+    });
+    relay.kill();
+    relay.restart();
+    relay.process().err_line("the old connection ended", |line| line.contains("stateless reset").then_some(()));
+    relay.process().err_line("a new connection", |line| connected(line).then_some(()));
+    drop(waiting);
+}
