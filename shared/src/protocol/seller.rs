@@ -255,8 +255,8 @@ impl Seller {
     pub fn room(&self) -> u64 {
         let outstanding = self.sealed.0.saturating_sub(self.acknowledged.0);
         match self.begun {
-            Some(_) => self.start.window.0.max(1).saturating_sub(outstanding),
-            None => 0,
+            Some(_) if self.link != Link::Over => self.start.window.0.max(1).saturating_sub(outstanding),
+            _ => 0,
         }
     }
 

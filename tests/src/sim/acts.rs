@@ -14,7 +14,7 @@ use handover_shared::protocol::relay::{CheckedClaim, Effect, Terms, Transfer};
 use super::ctx::{Ctx, End, Packet};
 use super::faults::Mutant;
 use super::ledger::{Row, Segment};
-use super::relay::{Act, Flow, Input, Lock, Relay, Task, Tx, blocks_prefix, share_name, swapped};
+use super::relay::{Act, Flow, Input, Lock, Relay, Task, Tx, share_name, swapped};
 
 impl Relay {
     pub(super) fn act(&mut self, ctx: &mut Ctx, task: &mut Task, act: Act) -> Flow {
@@ -24,6 +24,13 @@ impl Relay {
                 let holder = *self.locks.entry((lock, id)).or_insert(task.id);
                 if holder != task.id {
                     return Flow::Again(act);
+                }
+            }
+            Act::CheckRun => {
+                if self.is_stale(task) && !ctx.is(Mutant::OldestRunWins) {
+                    ctx.count("runs that came too late");
+                    task.answer = Some(Reply::Refused(Refused::of(Fault::Superseded)));
+                    task.acts = [Act::Answer].into();
                 }
             }
             Act::TakeOver => return self.take_over(ctx, task),
@@ -37,7 +44,12 @@ impl Relay {
             Act::SyncShare => self.disk.sync(&share_name(id)),
             Act::EraseShare => self.disk.remove(&share_name(id)),
             Act::SyncNames => self.disk.sync_names(),
-            Act::Tx(tx) => self.transact(ctx, task, tx),
+            Act::Tx(tx) => {
+                self.transact(ctx, task, tx);
+                if ctx.is(Mutant::ServeBeforeDurable) {
+                    self.wake_all(ctx);
+                }
+            }
             Act::Commit => {
                 self.ledger.commit();
                 self.wake_all(ctx);
@@ -64,7 +76,9 @@ impl Relay {
             Act::SettleShare => self.settle_share(task),
             Act::SettleBlocks => self.settle_blocks(task),
             Act::DeleteBlocks => {
-                self.disk.names(&blocks_prefix(id)).iter().for_each(|name| self.disk.remove(name));
+                // What no row names is the business of the next start [S13.9].
+                let segments = self.ledger.row(id).map(|row| row.segments.clone()).unwrap_or_default();
+                segments.iter().for_each(|segment| self.disk.remove(&segment.name));
             }
             Act::Believe => {
                 if !ctx.is(Mutant::NoSyncAtStart) {
@@ -86,6 +100,14 @@ impl Relay {
         if self.locks.get(&(lock, task.transfer)) == Some(&task.id) {
             self.locks.remove(&(lock, task.transfer));
         }
+    }
+
+    /// Whether a newer connection has appended: what comes on an older one was on its way for long [S12.2].
+    fn is_stale(&mut self, task: &Task) -> bool {
+        let Some((conn, _)) = task.peer else { return false };
+        let newest = self.newest_run.entry(task.transfer).or_insert(conn);
+        *newest = conn.max(*newest);
+        *newest > conn
     }
 
     /// Whoever appends must be out before another one begins [S12.2].
@@ -195,6 +217,7 @@ impl Relay {
     fn receive(&mut self, ctx: &mut Ctx, task: &mut Task) -> Flow {
         if task.incoming.is_empty() {
             if task.is_superseded {
+                ctx.count("runs superseded");
                 let refused = Act::Answer;
                 task.answer = Some(Reply::Refused(Refused::of(Fault::Superseded)));
                 task.acts = [Act::Unlock(Lock::Appender), refused].into();
@@ -341,7 +364,7 @@ fn decide_row(ctx: &Ctx, task: &mut Task, tx: Tx, row: &mut Row, now: Millis) ->
             None
         }
         Tx::Complete(blocks) => Some(Reply::Completed(At { time: transfer.complete(by, blocks, now)? })),
-        Tx::Peek(_) => {
+        Tx::Peek => {
             let peeking = transfer.peek(by, now)?;
             let offer = row.offer.as_ref().ok_or(Fault::Internal)?;
             Some(Reply::Peeked(Peeked {
@@ -357,7 +380,7 @@ fn decide_row(ctx: &Ctx, task: &mut Task, tx: Tx, row: &mut Row, now: Millis) ->
         Tx::Claim(claim) => {
             let checked = check(task, &transfer.terms, &claim)?;
             let claimed = match transfer.claim(checked, now) {
-                Err(refused) if ctx.is(Mutant::ReleaseToAnybody) => refused.time.ok_or(refused)?,
+                Err(Refused { fault: 7, time: Some(first), .. }) if ctx.is(Mutant::ReleaseToAnybody) => first,
                 outcome => outcome?,
             };
             let offer = row.offer.as_ref().ok_or(Fault::Internal)?;

@@ -196,9 +196,7 @@ impl BuyerShell {
     fn place_from(&mut self, ctx: &Ctx, checkpoint: Option<Checkpoint>) {
         if let (Some(keys), Some(key)) = (&self.keys, &self.key) {
             let mut placing = Placing::start(keys.transfer, key.duplicate(), checkpoint, &mut self.disk);
-            if ctx.is(Mutant::NameBeforeVerified) {
-                placing.name_early();
-            }
+            placing.breaks(ctx.mutant);
             self.placing = Some(placing);
         }
     }
@@ -417,7 +415,12 @@ impl BuyerShell {
                 self.main.extend(replace("delivered", Vec::new()).into_iter().map(Step::Disk));
                 self.ended = Some(Ended::Done);
             }
-            Output::End(end) => self.ended = Some(Ended::Refused(end)),
+            Output::End(end) => {
+                if !matches!(end, End::Refused(_)) {
+                    ctx.fail(|| format!("{:?} ended with {end:?}", self.party));
+                }
+                self.ended = Some(Ended::Refused(end));
+            }
         }
     }
 

@@ -123,6 +123,8 @@ pub struct Ctx {
     pub faults_over: bool,
     /// Who was told to stop; done once the present step is over.
     pub stops: Vec<Party>,
+    /// What happened how often.
+    pub counts: BTreeMap<&'static str, u64>,
     violation: Option<String>,
     queue: BTreeMap<(u64, u64), Happening>,
     sequence: u64,
@@ -142,6 +144,7 @@ impl Ctx {
             is_outage: false,
             faults_over: false,
             stops: Vec::new(),
+            counts: BTreeMap::new(),
             violation: None,
             queue: BTreeMap::new(),
             sequence: 0,
@@ -164,6 +167,10 @@ impl Ctx {
             self.trace(|| format!("VIOLATION {what}"));
             self.violation = Some(what);
         }
+    }
+
+    pub fn count(&mut self, what: &'static str) {
+        *self.counts.entry(what).or_insert(0) += 1;
     }
 
     pub fn check(&mut self, outcome: Result<(), String>) {
@@ -208,6 +215,14 @@ impl Ctx {
         self.rng.below(most + 1)
     }
 
+    /// Somebody works with the seller's files.
+    pub fn disturb(&mut self) {
+        if let Some(what) = self.source.disturb(&mut self.rng, self.now) {
+            self.trace(|| what);
+        }
+        self.count("changes of the seller's files");
+    }
+
     pub fn timer(&mut self, party: Party, epoch: u32, ms: u64, timer: Timer) {
         self.after(ms, Happening::Timer { party, epoch, timer });
     }
@@ -226,7 +241,11 @@ impl Ctx {
 
     /// Whether a connection that was dialed can be made now.
     pub fn is_reachable(&mut self) -> bool {
-        !self.is_outage && (self.faults_over || !self.rng.percent(self.faults.dial_fails_percent))
+        let fails = self.is_outage || (!self.faults_over && self.rng.percent(self.faults.dial_fails_percent));
+        if fails {
+            self.count("connections not made");
+        }
+        !fails
     }
 
     pub fn connect(&mut self, client: Party, client_epoch: u32, key: LinkKey) -> ConnId {
@@ -264,6 +283,7 @@ impl Ctx {
         let mut ms = self.latency();
         if !self.faults_over && self.rng.millionth(self.faults.stall_millionths) {
             ms += self.rng.within(1_000..=60_000);
+            self.count("streams that stood still");
             self.trace(|| format!("{conn:?} stream {stream} stands still for {ms} ms"));
         }
         let now = self.now;
@@ -289,7 +309,7 @@ impl Ctx {
     /// The network between the two ends breaks; both find out later.
     pub fn cut(&mut self, conn: ConnId) {
         let (now, late, is_over) = (self.now, self.faults.late, self.faults_over);
-        let to_relay = if late { self.rng.below(20_000) } else { 0 };
+        let to_relay = if late { self.rng.below(60_000) } else { 0 };
         let to_client = self.rng.below(500);
         let patience = if is_over { 10 } else { 25_000 };
         let noticed = [self.rng.below(patience), self.rng.below(patience)];
@@ -300,13 +320,14 @@ impl Ctx {
         it.cut = true;
         (it.relay_until, it.client_until) = (now + to_relay, now + to_client);
         self.trace(|| format!("{conn:?} is cut"));
+        self.count("connections cut");
         self.after(to_relay + noticed[0], Happening::Breaks { conn, end: End::Relay });
         self.after(to_client + noticed[1], Happening::Breaks { conn, end: End::Client });
     }
 
     /// A client leaves; what it has sent may still arrive for a while.
     pub fn leave(&mut self, conn: ConnId) {
-        let late = if self.faults.late { self.rng.below(20_000) } else { self.rng.below(100) };
+        let late = if self.faults.late { self.rng.below(60_000) } else { self.rng.below(100) };
         let noticed = self.rng.below(20_000);
         let now = self.now;
         let Some(it) = self.conns.get_mut(&conn) else { return };

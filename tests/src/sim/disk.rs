@@ -27,7 +27,6 @@ pub enum DiskOp {
     Append(String, Vec<u8>),
     Truncate(String, usize),
     Rename(String, String),
-    Remove(String),
     /// Makes the bytes of a file durable, not its name.
     Sync(String),
     /// Makes all names durable.
@@ -79,7 +78,6 @@ impl SimDisk {
             DiskOp::Append(name, bytes) => self.append(name, bytes),
             DiskOp::Truncate(name, length) => self.truncate(name, *length),
             DiskOp::Rename(from, to) => self.rename(from, to),
-            DiskOp::Remove(name) => self.remove(name),
             DiskOp::Sync(name) => self.sync(name),
             DiskOp::SyncNames => self.sync_names(),
             DiskOp::SyncAll => self.sync_all(),

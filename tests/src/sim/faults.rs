@@ -25,6 +25,8 @@ pub enum Mutant {
     ServeBeforeDurable,
     /// A newer run begins while an older one still stores blocks [S12.2].
     TwoAppenders,
+    /// An older connection pushes the run of a newer one aside [S12.2].
+    OldestRunWins,
     /// `Received` leaves before the receipt is durable [S13.7].
     ReceivedBeforeLedger,
     /// Blocks are deleted before the receipt is durable [S13.7].
@@ -41,6 +43,10 @@ pub enum Mutant {
     CreateBeforeJournal,
     /// Blocks are sent before records and marks are durable [S14.2].
     SendBeforeJournal,
+    /// The tail is sent before its seal is kept [S14.2].
+    SealNotKept,
+    /// New marks follow before the old ones of blocks that are made again are forgotten for good [S14.4].
+    ResumeWithoutSync,
     /// The code is shown before `Created` came [S14.3].
     CodeBeforeCreated,
     /// The transfer is taken for complete when `Complete` is sent [S14.4].
@@ -53,6 +59,8 @@ pub enum Mutant {
     ClaimBeforeKeys,
     /// A file has its final name before it is verified [S15.2].
     NameBeforeVerified,
+    /// A file has its final name before its bytes are synced [S15.2].
+    NameBeforeSync,
     /// A checkpoint is written before what it speaks of is synced [S15.3].
     CheckpointBeforeSync,
     /// The receipt is signed before everything is synced [S15.4].
@@ -63,7 +71,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::AcknowledgeBeforeSegment,
         Self::AcknowledgeBeforeLedger,
         Self::LedgerBeforeSegment,
@@ -74,6 +82,7 @@ impl Mutant {
         Self::ReleaseToAnybody,
         Self::ServeBeforeDurable,
         Self::TwoAppenders,
+        Self::OldestRunWins,
         Self::ReceivedBeforeLedger,
         Self::DeleteBeforeReceipt,
         Self::EraseBeforeEnd,
@@ -82,12 +91,15 @@ impl Mutant {
         Self::NoSyncAtStart,
         Self::CreateBeforeJournal,
         Self::SendBeforeJournal,
+        Self::SealNotKept,
+        Self::ResumeWithoutSync,
         Self::CodeBeforeCreated,
         Self::CompleteEarly,
         Self::ResumeBehindMade,
         Self::NoSecondLook,
         Self::ClaimBeforeKeys,
         Self::NameBeforeVerified,
+        Self::NameBeforeSync,
         Self::CheckpointBeforeSync,
         Self::ReceiptBeforeSync,
         Self::ReceiptNotKept,
@@ -118,6 +130,8 @@ pub struct Faults {
     pub refuse_millionths: u64,
     /// The pause between two changes of the seller's files; 0 for none.
     pub disturb_every_ms: u64,
+    /// How many steps of packing meet somebody who works with the files.
+    pub meddle_percent: u64,
     /// The relay's clock goes back by up to so much when it starts.
     pub clock_back_ms: u64,
     /// When the faults stop.
@@ -136,19 +150,20 @@ impl Faults {
             let value = rng.within(range);
             if rng.percent(percent) { value } else { 0 }
         };
-        let stop_millionths = [sometimes(60, 500..=12_000), sometimes(60, 500..=12_000), sometimes(60, 500..=12_000)];
+        let stop_millionths = [sometimes(60, 500..=25_000), sometimes(60, 500..=25_000), sometimes(60, 500..=25_000)];
         let faults = Self {
             stop_millionths,
             power_percent: sometimes(80, 20..=100),
             cut_every_ms: sometimes(50, 2_000..=60_000),
             dial_fails_percent: sometimes(30, 5..=60),
             outage_ms: sometimes(20, 1_000..=120_000),
-            stall_millionths: sometimes(30, 1_000..=20_000),
+            stall_millionths: sometimes(30, 1_000..=60_000),
             late: sometimes(60, 1..=1) == 1,
             latency_ms: 1 + sometimes(70, 1..=400),
             step_ms: [1 + sometimes(40, 1..=300), 1 + sometimes(40, 1..=300), 1 + sometimes(40, 1..=300)],
             refuse_millionths: sometimes(30, 5_000..=100_000),
-            disturb_every_ms: sometimes(40, 20..=3_000),
+            disturb_every_ms: sometimes(30, 200..=5_000),
+            meddle_percent: sometimes(25, 5..=60),
             clock_back_ms: sometimes(20, 1_000..=600_000),
             until_ms: 10_000 + sometimes(90, 0..=240_000),
             buyers: 1 + sometimes(50, 1..=2),

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use handover_shared::archive::catalogue::Listed;
+use handover_shared::archive::item::Reason;
 use handover_shared::archive::manifest::{Record, RecordKind};
 use handover_shared::ids::{Digest, LinkKey, TransferId};
 use handover_shared::protocol::message::Phase;
@@ -34,8 +35,6 @@ pub struct Model {
     sealed: BTreeMap<Digest, Vec<Listed>>,
     /// Receipts that left a buyer.
     pub receipts: BTreeSet<Vec<u8>>,
-    /// Blocks sent more than once.
-    pub sent_again: u64,
 }
 
 /// What is at a path of the buyer's.
@@ -106,8 +105,11 @@ impl Model {
         self.sealed.insert(id, listed);
     }
 
-    pub fn claimant(&self) -> Option<LinkKey> {
-        self.released.first().copied()
+    /// Files that vanished and files that kept changing, in what was sealed.
+    pub fn exceptions(&self) -> (u64, u64) {
+        let records = || self.sealed.values().flatten().map(|line| line.record.reason);
+        let count = |reason| records().filter(|it| *it == Some(reason)).count() as u64;
+        (count(Reason::Vanished), count(Reason::KeptChanging))
     }
 
     /// What the relay has after a crash, or at the end. `block` reads a block, `share` is the file.

@@ -16,6 +16,7 @@ use handover_shared::ids::{BlockIndex, TransferId};
 use handover_shared::keys::schedule::ContentKey;
 
 use super::disk::SimDisk;
+use super::faults::Mutant;
 use super::model::Placed;
 use super::packing::SIZE;
 
@@ -70,7 +71,7 @@ pub struct Placing {
     ops: VecDeque<Op>,
     part: Part,
     ordinal: u64,
-    names_early: bool,
+    mutant: Option<Mutant>,
 }
 
 impl Placing {
@@ -93,7 +94,7 @@ impl Placing {
             ops: VecDeque::new(),
             part: Part::None,
             ordinal: 0,
-            names_early: false,
+            mutant: None,
         };
         placing.ordinal = placing.reader.state().counts().records();
         if let Some(open) = placing.reader.state().open() {
@@ -109,9 +110,9 @@ impl Placing {
         placing
     }
 
-    /// Breaks [S15.2].
-    pub fn name_early(&mut self) {
-        self.names_early = true;
+    /// Makes it break a rule.
+    pub fn breaks(&mut self, mutant: Option<Mutant>) {
+        self.mutant = mutant;
     }
 
     pub fn is_busy(&self) -> bool {
@@ -149,7 +150,8 @@ impl Placing {
         let Some(op) = self.ops.pop_front() else { return Ok(Outcome::Nothing) };
         match op {
             Op::Begin(entry) => {
-                let name = if self.names_early { file_name(entry.path.as_bytes()) } else { self.part_name() };
+                let is_early = self.mutant == Some(Mutant::NameBeforeVerified);
+                let name = if is_early { file_name(entry.path.as_bytes()) } else { self.part_name() };
                 disk.write(&name, &[]);
                 self.part = Part::Open(name);
             }
@@ -160,7 +162,9 @@ impl Placing {
             }
             Op::End(record) => {
                 self.ops.push_front(Op::Name(record));
-                self.ops.push_front(Op::Sync);
+                if self.mutant != Some(Mutant::NameBeforeSync) {
+                    self.ops.push_front(Op::Sync);
+                }
             }
             Op::Sync => {
                 if let Part::Open(name) = &self.part {

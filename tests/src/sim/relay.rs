@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use handover_shared::fault::Fault;
-use handover_shared::ids::{BlockCount, BlockIndex, LinkKey, Locator, Millis, TransferId};
+use handover_shared::ids::{BlockCount, BlockIndex, LinkKey, Millis, TransferId};
 use handover_shared::protocol::message::{Claim, Create, Durable, Phase, Refused, Reply, Request, Snapshot, Welcome};
-use handover_shared::protocol::relay::{Effect, Share, Storage};
+use handover_shared::protocol::relay::{Effect, Share, Storage, Transfer};
 
 use super::ctx::{ConnId, Ctx, End, Happening, Packet, Party};
 use super::disk::{SimDisk, Stop};
@@ -19,7 +19,6 @@ use super::packing::SIZE;
 const SWEEP_MS: u64 = 5_000;
 
 pub struct Relay {
-    pub key: LinkKey,
     pub(super) disk: SimDisk,
     pub(super) ledger: Ledger,
     pub epoch: u32,
@@ -27,6 +26,8 @@ pub struct Relay {
     pub(super) tasks: BTreeMap<u64, Task>,
     streams: BTreeMap<(ConnId, u32), u64>,
     pub(super) locks: BTreeMap<(Lock, TransferId), u64>,
+    /// The newest connection on which a transfer was appended to.
+    pub(super) newest_run: BTreeMap<TransferId, ConnId>,
     next: u64,
     /// How far its clock is behind.
     pub(super) behind_ms: u64,
@@ -52,6 +53,8 @@ pub enum Lock {
 #[derive(Clone)]
 pub enum Act {
     Take(Lock),
+    /// Refuses to append on an older connection than the last one [S12.2].
+    CheckRun,
     /// Asks whoever appends to stop, and waits for it [S12.2].
     TakeOver,
     Unlock(Lock),
@@ -86,7 +89,7 @@ pub enum Tx {
     Append,
     Stored(Segment),
     Complete(BlockCount),
-    Peek(Locator),
+    Peek,
     Claim(Box<Claim>),
     Fetch(BlockIndex),
     Fetched(BlockCount),
@@ -131,9 +134,8 @@ pub enum Flow {
 }
 
 impl Relay {
-    pub fn new(key: LinkKey) -> Self {
+    pub fn new() -> Self {
         Self {
-            key,
             disk: SimDisk::default(),
             ledger: Ledger::default(),
             epoch: 0,
@@ -141,6 +143,7 @@ impl Relay {
             tasks: BTreeMap::new(),
             streams: BTreeMap::new(),
             locks: BTreeMap::new(),
+            newest_run: BTreeMap::new(),
             next: 0,
             behind_ms: 0,
         }
@@ -181,6 +184,7 @@ impl Relay {
         self.tasks.clear();
         self.streams.clear();
         self.locks.clear();
+        self.newest_run.clear();
         self.disk.crash(stop, &mut ctx.rng);
         self.ledger.crash(stop, &mut ctx.rng);
         self.check(ctx);
@@ -212,7 +216,16 @@ impl Relay {
     }
 
     pub fn phase(&self) -> Option<Phase> {
-        self.ledger.ids().first().and_then(|id| self.ledger.row(*id)).map(|row| row.transfer.phase)
+        self.only().map(|transfer| transfer.phase)
+    }
+
+    pub fn claimant(&self) -> Option<LinkKey> {
+        self.only()?.claim.as_ref().map(|claim| claim.link_key)
+    }
+
+    /// The transfer of this world.
+    fn only(&self) -> Option<&Transfer> {
+        self.ledger.ids().first().and_then(|id| self.ledger.row(*id)).map(|row| &row.transfer)
     }
 
     pub(super) fn block(&self, row: &Row, index: BlockIndex) -> Option<Vec<u8>> {
@@ -228,6 +241,9 @@ impl Relay {
     // ---- the network ----
 
     pub fn arrives(&mut self, ctx: &mut Ctx, conn: ConnId, stream: u32, packet: Packet) {
+        if ctx.conns.get(&conn).is_some_and(|conn| !conn.client_open) {
+            ctx.count("packets of clients that had left");
+        }
         let known = self.streams.get(&(conn, stream)).copied();
         match (packet, known.and_then(|task| self.tasks.get_mut(&task))) {
             (Packet::Message(bytes), None) if known.is_none() => self.asked(ctx, conn, stream, request_of(&bytes)),
@@ -268,7 +284,10 @@ impl Relay {
     fn program(&mut self, ctx: &mut Ctx, request: Request) -> (TransferId, Vec<Act>, Option<Reply>) {
         let none = TransferId([0; 16]);
         if !ctx.faults_over && ctx.rng.millionth(ctx.faults.refuse_millionths) {
-            let fault = ctx.rng.pick(&[Fault::Busy, Fault::Internal, Fault::StorageFull, Fault::Draining]);
+            // Who cannot even begin because the storage is full is told so, and does not wait.
+            let count = if matches!(request, Request::Create(_)) { 3 } else { 4 };
+            ctx.count("refusals that pass");
+            let fault = ctx.rng.pick(&[Fault::Busy, Fault::Internal, Fault::Draining, Fault::StorageFull][..count]);
             return (none, vec![Act::Answer], Some(Reply::Refused(Refused::of(fault))));
         }
         let (transfer, acts) = match request {
@@ -287,9 +306,10 @@ impl Relay {
             Request::Enrol(_) => (none, vec![]),
             Request::Create(create) => (create.transfer, create_acts(ctx, create)),
             Request::Append(named) => {
-                let take = if ctx.is(Mutant::TwoAppenders) { None } else { Some(Act::TakeOver) };
-                let acts = take.into_iter().chain([Act::Tx(Tx::Append), Act::Commit, Act::Answer, Act::Receive]);
-                (named.transfer, acts.collect())
+                let mut acts = vec![Act::CheckRun];
+                acts.extend((!ctx.is(Mutant::TwoAppenders)).then_some(Act::TakeOver));
+                acts.extend([Act::Tx(Tx::Append), Act::Commit, Act::Answer, Act::Receive]);
+                (named.transfer, acts)
             }
             Request::Complete(it) => {
                 let acts = vec![Act::Tx(Tx::Complete(it.blocks)), Act::Commit, Act::Answer];
@@ -297,7 +317,7 @@ impl Relay {
             }
             Request::Peek(peek) => {
                 let id = self.ledger.find(peek.locator).unwrap_or(none);
-                (id, vec![Act::Tx(Tx::Peek(peek.locator)), Act::Commit, Act::Answer])
+                (id, vec![Act::Tx(Tx::Peek), Act::Commit, Act::Answer])
             }
             Request::Claim(claim) => {
                 let id = claim.transfer;
@@ -452,16 +472,12 @@ impl Relay {
 
     pub(super) fn new_segment(&mut self, transfer: TransferId) -> String {
         self.next += 1;
-        format!("{}{}-{}", blocks_prefix(transfer), self.epoch, self.next)
+        format!("blocks/{transfer}/{}-{}", self.epoch, self.next)
     }
 }
 
 pub(super) fn share_name(id: TransferId) -> String {
     format!("share/{id}")
-}
-
-pub(super) fn blocks_prefix(id: TransferId) -> String {
-    format!("blocks/{id}/")
 }
 
 fn create_acts(ctx: &Ctx, create: Create) -> Vec<Act> {

@@ -376,7 +376,10 @@ impl SellerShell {
                 let Some(block) = self.kept.get(&index.0) else {
                     return ctx.fail(|| format!("[S14.4] block {} is to be sent and was not kept", index.0));
                 };
-                ctx.model.sent_again += u64::from(index.0 < self.sent);
+                if index.0 < self.sent {
+                    ctx.count("blocks sent again");
+                }
+                ctx.count("blocks sent");
                 self.sent = self.sent.max(index.0 + 1);
                 self.main.push_back(Step::Put(conn, self.append, Packet::Block(block.clone())));
             }
@@ -400,7 +403,12 @@ impl SellerShell {
                 self.ask(ctx, Op::Watch, Request::Watch(Watch { transfer, from_event }));
             }
             Output::Moving => {}
-            Output::Ended(ending) => self.ended = Some(ending),
+            Output::Ended(ending) => {
+                if !matches!(ending, Ending::Receipted | Ending::Refused(_)) {
+                    ctx.fail(|| format!("the seller ended with {ending:?}"));
+                }
+                self.ended = Some(ending);
+            }
         }
     }
 
@@ -436,7 +444,11 @@ impl SellerShell {
         let lines = marks.iter().flat_map(journal::Mark::line).collect();
         let ops =
             [DiskOp::Append("records".into(), Vec::new()), DiskOp::Truncate("records".into(), records_bytes as usize)];
-        self.main.extend(ops.into_iter().chain(replace("marks", lines)).map(Step::Disk));
+        let mut marks = replace("marks", lines).to_vec();
+        if ctx.is(Mutant::ResumeWithoutSync) {
+            marks.retain(|op| !matches!(op, DiskOp::SyncNames));
+        }
+        self.main.extend(ops.into_iter().chain(marks).map(Step::Disk));
         self.main.push_back(Step::Pack(block));
     }
 
@@ -512,6 +524,9 @@ impl SellerShell {
             Step::Pack(block) => self.pack(ctx, block),
             Step::Sealed(index, block) => {
                 self.kept.insert(index.0, block);
+                if self.kept.len() as u64 > self.window {
+                    ctx.fail(|| format!("{} blocks are under way, the window is {}", self.kept.len(), self.window));
+                }
                 self.feed(ctx, Input::Sealed(index));
             }
         }
@@ -520,13 +535,21 @@ impl SellerShell {
     /// Packs a little, or takes what was made through the journal. [S14.2]
     fn pack_a_little(&mut self, ctx: &mut Ctx) {
         let Some(packing) = &mut self.packing else { return };
-        let Some(made) = packing.next() else { return packing.step(&ctx.source, &mut ctx.rng, ctx.now) };
+        let Some(made) = packing.next() else {
+            packing.step(&ctx.source, &mut ctx.rng, ctx.now);
+            if !ctx.faults_over && ctx.rng.percent(ctx.faults.meddle_percent) {
+                ctx.disturb();
+            }
+            return;
+        };
         let mut disk =
             vec![DiskOp::Append("records".into(), made.records), DiskOp::Sync("records".into()), DiskOp::SyncNames];
         if let Some(seal) = made.seal {
             let id = handover_shared::proof::text_id(&seal.text);
             ctx.model.seals(id, seal.listed);
-            disk.extend(replace("seal", seal.text.into_bytes()));
+            let keep = replace("seal", seal.text.into_bytes());
+            let count = if ctx.is(Mutant::SealNotKept) { 1 } else { keep.len() };
+            disk.extend(keep.into_iter().take(count));
         }
         disk.extend([DiskOp::Append("marks".into(), made.mark.line()), DiskOp::Sync("marks".into())]);
         let mut steps: Vec<Step> = disk.into_iter().map(Step::Disk).collect();

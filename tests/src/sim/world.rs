@@ -1,5 +1,8 @@
 //! One world from its seed: parties, faults, time, and the end that it must come to.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use handover_shared::fault::Fault;
 use handover_shared::ids::LinkKey;
 use handover_shared::keys::Entropy;
@@ -22,29 +25,27 @@ const CALM_MS_MAX: u64 = 20 * 60_000;
 const CALM_HAPPENINGS_MAX: u64 = 60_000;
 const HAPPENINGS_MAX: u64 = 400_000;
 
-/// What became of a world.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
-    /// Things that happened.
-    pub happenings: u64,
-    /// Stops of relay, seller, buyers.
-    pub stops: [u64; 3],
-    /// Worlds that ended with a receipt.
-    pub receipts: u64,
-    /// Blocks sent more than once.
-    pub sent_again: u64,
-    /// Blocks of the transfer.
-    pub blocks: u64,
-}
+/// What happened in a world, or in many.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally(BTreeMap<&'static str, u64>);
 
 impl Tally {
+    /// How often that happened.
+    pub fn of(&self, what: &str) -> u64 {
+        self.0.get(what).copied().unwrap_or(0)
+    }
+
     /// Adds another world's.
     pub fn add(&mut self, other: &Self) {
-        self.happenings += other.happenings;
-        self.stops.iter_mut().zip(other.stops).for_each(|(own, other)| *own += other);
-        self.receipts += other.receipts;
-        self.sent_again += other.sent_again;
-        self.blocks += other.blocks;
+        for (what, count) in &other.0 {
+            *self.0.entry(what).or_insert(0) += count;
+        }
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|(what, count)| writeln!(f, "{count:>10}  {what}"))
     }
 }
 
@@ -53,7 +54,7 @@ pub struct World {
     relay: Relay,
     seller: SellerShell,
     buyers: Vec<BuyerShell>,
-    tally: Tally,
+    happenings: u64,
     calm_since: Option<(u64, u64)>,
 }
 
@@ -67,12 +68,12 @@ impl World {
         let faults = format!("{:?}", ctx.faults);
         ctx.trace(|| faults);
         let relay_key = LinkKey((&mut ctx.rng as &mut dyn Entropy).array());
-        let relay = Relay::new(relay_key);
+        let relay = Relay::new();
         let window = ctx.rng.within(1..=8);
         let papers = Papers::new(&mut ctx, relay_key);
         let seller = SellerShell::new(papers, window);
         let buyers = (0..ctx.faults.buyers as usize).map(|n| BuyerShell::new(&mut ctx, n, relay_key)).collect();
-        Self { ctx, relay, seller, buyers, tally: Tally::default(), calm_since: None }
+        Self { ctx, relay, seller, buyers, happenings: 0, calm_since: None }
     }
 
     /// Lets the world run to its end.
@@ -80,14 +81,14 @@ impl World {
         self.schedule();
         loop {
             let Some(happening) = self.ctx.next() else { return Err("nothing happens any more".into()) };
-            self.tally.happenings += 1;
+            self.happenings += 1;
             self.happens(happening);
             self.stop_parties();
             self.hand_over_codes();
             if let Some(what) = self.ctx.violation() {
                 return Err(what.to_owned());
             }
-            if self.tally.happenings > HAPPENINGS_MAX {
+            if self.happenings > HAPPENINGS_MAX {
                 return Err(format!("too much happens\n{}", self.state()));
             }
             let Some((calm_ms, calm_happenings)) = self.calm_since else { continue };
@@ -95,11 +96,11 @@ impl World {
                 self.judge();
                 return match self.ctx.violation() {
                     Some(what) => Err(what.to_owned()),
-                    None => Ok(self.tally),
+                    None => Ok(self.tally()),
                 };
             }
             let is_late = self.ctx.now > calm_ms + CALM_MS_MAX;
-            if is_late || self.tally.happenings > calm_happenings + CALM_HAPPENINGS_MAX {
+            if is_late || self.happenings > calm_happenings + CALM_HAPPENINGS_MAX {
                 return Err(format!("it does not come to an end\n{}", self.state()));
             }
         }
@@ -188,16 +189,14 @@ impl World {
             }
             Happening::OutageOver => ctx.is_outage = false,
             Happening::Disturb => {
-                if let Some(what) = ctx.source.disturb(&mut ctx.rng, ctx.now) {
-                    ctx.trace(|| what);
-                }
+                ctx.disturb();
                 self.schedule_disturbance();
             }
             Happening::FaultsStop => {
                 ctx.trace(|| "faults stop".into());
                 ctx.faults_over = true;
                 ctx.is_outage = false;
-                self.calm_since = Some((ctx.now, self.tally.happenings));
+                self.calm_since = Some((ctx.now, self.happenings));
             }
         }
     }
@@ -263,7 +262,14 @@ impl World {
                 }
                 _ => continue,
             }
-            self.tally.stops[party.role()] += 1;
+            self.ctx.count(match (party, stop) {
+                (Party::Relay, Stop::Kill) => "relays killed",
+                (Party::Relay, Stop::Power) => "relays without power",
+                (Party::Seller, Stop::Kill) => "sellers killed",
+                (Party::Seller, Stop::Power) => "sellers without power",
+                (Party::Buyer(_), Stop::Kill) => "buyers killed",
+                (Party::Buyer(_), Stop::Power) => "buyers without power",
+            });
         }
     }
 
@@ -307,11 +313,10 @@ impl World {
         }
         for number in done {
             self.buyers[number].check_placed(ctx);
-            self.tally.receipts += 1;
         }
         for buyer in &self.buyers {
             let is_fine = match buyer.ended {
-                Some(Ended::Refused(BuyerEnd::Refused(fault))) => is_fair(ctx, fault),
+                Some(Ended::Refused(BuyerEnd::Refused(fault))) => is_fair(ctx, &self.relay, fault),
                 Some(Ended::Refused(_)) => false,
                 _ => true,
             };
@@ -319,7 +324,26 @@ impl World {
                 ctx.fail(|| buyer.state());
             }
         }
-        self.tally.sent_again = ctx.model.sent_again;
+    }
+
+    fn tally(&mut self) -> Tally {
+        let ctx = &mut self.ctx;
+        ctx.counts.insert("happenings", self.happenings);
+        ctx.count(match self.relay.phase() {
+            Some(Phase::Receipted) => "worlds that end with a receipt",
+            Some(Phase::Revoked) => "worlds that end revoked",
+            Some(Phase::Expired) => "worlds that end expired",
+            _ => "worlds that end before they began",
+        });
+        for buyer in &self.buyers {
+            if buyer.ended == Some(Ended::Refused(BuyerEnd::Refused(Fault::AlreadyClaimed))) {
+                ctx.count("buyers who came too late");
+            }
+        }
+        let (vanished, changing) = ctx.model.exceptions();
+        ctx.counts.insert("files listed as vanished", vanished);
+        ctx.counts.insert("files listed as changing", changing);
+        Tally(std::mem::take(&mut ctx.counts))
     }
 
     fn judge_seller(&mut self) {
@@ -327,7 +351,7 @@ impl World {
         let is_fine = match self.seller.ended {
             // [S10.10]
             Some(Ending::Receipted) => self.seller.disk.read("receipt").is_some(),
-            Some(Ending::Refused(refused)) => refused.known().is_some_and(|fault| is_fair(ctx, fault)),
+            Some(Ending::Refused(refused)) => refused.known().is_some_and(|fault| is_fair(ctx, &self.relay, fault)),
             _ => false,
         };
         if !is_fine {
@@ -339,9 +363,9 @@ impl World {
 }
 
 /// Whether somebody may be refused for good with this fault in this world.
-fn is_fair(ctx: &Ctx, fault: Fault) -> bool {
+fn is_fair(ctx: &Ctx, relay: &Relay, fault: Fault) -> bool {
     match fault {
-        Fault::AlreadyClaimed | Fault::Receipted => ctx.model.claimant().is_some(),
+        Fault::AlreadyClaimed | Fault::Receipted => relay.claimant().is_some(),
         Fault::Revoked => ctx.faults.revoke_at_ms.is_some(),
         Fault::Expired => ctx.faults.expires_ms.is_some_and(|ms| ctx.now >= BEGIN_MS + ms),
         Fault::ClockRefused => ctx.faults.expires_ms.is_some_and(|ms| ctx.now >= BEGIN_MS + ms),

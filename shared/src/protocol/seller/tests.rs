@@ -213,6 +213,9 @@ fn no_more_is_taken_than_the_window_holds() {
     assert_eq!(bench.seller.room(), 3);
     bench.say(Input::Durable(BlockCount(3)));
     assert_eq!(bench.seller.room(), 3, "said twice counts once");
+
+    bench.say(Input::Refused(Fault::Revoked.into()));
+    assert_eq!(bench.seller.room(), 0, "nothing is welcome when it is over");
 }
 
 #[test] // [S12.2]
