@@ -16,7 +16,7 @@ const LABEL: &[u8] = b"handover/v1/invite\0";
 /// A secret that enrols.
 pub type Secret = Zeroizing<[u8; INVITE_SECRET_BYTES]>;
 
-/// What the ledger knows of a secret.
+/// What the ledger knows of a secret [S13.12].
 pub fn digest_of(secret: &[u8; INVITE_SECRET_BYTES]) -> Digest {
     let mut bytes = Zeroizing::new([0; LABEL.len() + INVITE_SECRET_BYTES]);
     bytes[..LABEL.len()].copy_from_slice(LABEL);

@@ -17,7 +17,7 @@
 //! | [`invite`] | making invites |
 //!
 //! # Source
-//! SPEC [S11] [S12] [S13].
+//! SPEC S11, S12, S13.
 
 pub mod admit;
 pub mod cleanup;

@@ -4,6 +4,7 @@
 //! SPEC [S11.1]; the figures were measured: packets cost more than everything else together, so they are made as large
 //! as ten of them fit one send of the system, and windows are large only for whoever appends.
 
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use handover_shared::ids::LinkKey;
 use handover_shared::limits;
+use handover_shared::proof::Fingerprint;
 use handover_shared::protocol::message::CHANNEL_LABEL;
 use handover_shared::tls::{LinkSecret, peer_key, relay_config};
 use quinn::crypto::rustls::QuicServerConfig;
@@ -95,6 +97,11 @@ impl Peer {
         let presented = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
         let key = peer_key(&presented)?;
         Some(Self { key, address: connection.remote_address(), connection: connection.clone() })
+    }
+
+    /// Its key as people compare it, for logs.
+    pub fn shown(&self) -> impl fmt::Display + use<> {
+        Fingerprint::of_link_key(&self.key)
     }
 
     /// The value that binds a claim to this connection [S10.5].

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use handover_shared::ids::TransferId;
-use tokio::sync::{MutexGuard, watch};
+use tokio::sync::{MutexGuard, Semaphore, watch};
 
 /// Entries kept before the unused ones are forgotten.
 const SWEEP_ABOVE: usize = 256;
+/// Fetches of one transfer at once.
+const FETCHES_MAX: usize = 4;
 
 /// All transfers somebody is busy with.
 #[derive(Default)]
@@ -20,6 +22,8 @@ pub struct Live {
 pub struct Entry {
     /// Held while the share is written, released or erased, so that these never overlap.
     pub share: tokio::sync::Mutex<()>,
+    /// Turns to fetch at once; each keeps some of what it sends in memory.
+    pub fetches: Semaphore,
     changed: watch::Sender<Change>,
     appender: tokio::sync::Mutex<()>,
     latest_run: watch::Sender<u64>,
@@ -52,6 +56,7 @@ impl Live {
         }
         let entry = Arc::new(Entry {
             share: tokio::sync::Mutex::default(),
+            fetches: Semaphore::new(FETCHES_MAX),
             changed: watch::Sender::default(),
             appender: tokio::sync::Mutex::default(),
             latest_run: watch::Sender::default(),

@@ -8,6 +8,7 @@ use handover_shared::fault::Fault;
 use handover_shared::ids::{LinkKey, Millis};
 use handover_shared::invite::Invite;
 use handover_shared::keys::address::RelayAddress;
+use handover_shared::proof::fingerprint_of_link_key;
 use quinn::{Connection, Endpoint, Incoming, VarInt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
@@ -37,6 +38,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 const UNPROVEN_HANDSHAKES_MAX: usize = 64;
 /// Received bytes on their way to the disk, all transfers together, in KiB.
 const BUDGET_KIB: usize = 256 * 1024;
+/// Large requests that are arriving, all connections together, in KiB.
+const REQUESTS_KIB: usize = 32 * 1024;
 
 /// A relay: everything its operations share.
 pub struct Relay {
@@ -49,6 +52,8 @@ pub struct Relay {
     pub(crate) tasks: Tasks,
     /// KiB of memory for received blocks.
     pub(crate) budget: Arc<Semaphore>,
+    /// KiB of memory for requests that arrive.
+    pub(crate) requests: Semaphore,
     stopping: watch::Sender<Stopping>,
     handshakes: Arc<Semaphore>,
     // These come last: the folder is given up after everything in it is closed, and then whoever waits is told.
@@ -140,6 +145,7 @@ impl Relay {
             admit: Arc::new(Admit::new(config.limits)),
             tasks: Tasks::default(),
             budget: Arc::new(Semaphore::new(BUDGET_KIB)),
+            requests: Semaphore::new(REQUESTS_KIB),
             stopping: watch::Sender::default(),
             handshakes: Arc::new(Semaphore::new(UNPROVEN_HANDSHAKES_MAX)),
             home,
@@ -159,7 +165,7 @@ impl Relay {
         relay.home.set_advertised(&first_invite.address)?;
         relay.tasks.spawn(accept(relay.clone(), endpoint.clone()));
         relay.tasks.spawn(sweep(relay.clone()));
-        tracing::info!(%address, key = %key.public(), "serves");
+        tracing::info!(%address, key = fingerprint_of_link_key(&key.public()), "serves");
         let work = Some(Work { relay, endpoint, gone });
         Ok(Running { address, key: key.public(), first_invite, work })
     }
@@ -268,7 +274,7 @@ async fn accept(relay: Arc<Relay>, endpoint: Endpoint) {
 async fn converse(relay: Arc<Relay>, incoming: Incoming, admitted: Admitted, turn: Option<OwnedSemaphorePermit>) {
     let Some((connection, peer)) = shake_hands(incoming).await else { return };
     drop(turn);
-    tracing::debug!(peer = %peer.key, address = %peer.address, "connected");
+    tracing::debug!(peer = %peer.shown(), address = %peer.address, "connected");
     let mut streams = JoinSet::new();
     let code = loop {
         tokio::select! {
@@ -279,7 +285,7 @@ async fn converse(relay: Arc<Relay>, incoming: Incoming, admitted: Admitted, tur
                     streams.spawn(operation::answer(relay.clone(), peer.clone(), send, recv));
                 }
                 Err(error) => {
-                    tracing::debug!(peer = %peer.key, %error, "disconnected");
+                    tracing::debug!(peer = %peer.shown(), %error, "disconnected");
                     break 0;
                 }
             },

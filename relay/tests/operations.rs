@@ -34,7 +34,7 @@ async fn hello_tells_time_and_limits() {
     assert!(welcome.enrolled);
 }
 
-#[tokio::test] // [S12.5]
+#[tokio::test] // [S13.12]
 async fn an_invite_enrols_as_many_as_it_says_and_each_once() {
     let (folder, hand) = (tempfile::tempdir().unwrap(), Hand::new());
     let running = start(folder.path(), &hand).await;

@@ -2,7 +2,7 @@
 //! before it is answered.
 //!
 //! [`rows`] is the seam: what a backend must be able to do. [`operations`] are the domain operations over any backend.
-//! [`sqlite`] is the backend that is built in. [`Ledger`] runs operations on two threads: one that writes, many
+//! [`Sqlite`] is the backend that is built in. [`Ledger`] runs operations on two threads: one that writes, many
 //! operations to a commit, and one that only reads and never waits for a sync.
 
 mod columns;

@@ -251,7 +251,7 @@ pub fn invite(rows: &mut dyn Write, now: Millis, digest: Digest, uses: Option<u6
     rows.add_invite(digest, now, uses)
 }
 
-/// Enrols a seller by the hash of an invite's secret; whoever is enrolled stays so without using the invite up.
+/// Enrols a seller by the hash of an invite's secret; whoever is enrolled stays so without using the invite up [S13.12].
 ///
 /// # Errors
 /// `InviteRefused` for an unknown, used up or revoked invite, `NotAllowed` for a seller whom the operator revoked.

@@ -1,9 +1,9 @@
 //! Append: blocks come in, segments go to disk, `Durable` goes back [S12.2] [S13.3].
 //!
-//! Three stages run at once: this file's [`receive`] takes what the network has and hands on whole blocks; the writer
-//! ([`super::writer`]) fills segments and syncs them; [`commit`] makes them known to the ledger and tells the seller.
-//! So the next segment is received while the last one syncs. What is on its way is bounded by permits, per transfer and
-//! for all transfers together.
+//! Four stages run at once: [`receive`] takes what the network has and hands on whole blocks; [`writer::write`] fills
+//! segments and syncs them; [`Commits`] makes them known to the ledger; [`Teller`] tells the seller. So the next segment
+//! is received while the last one syncs, and a seller that does not listen holds nothing up. What is on its way is
+//! bounded by permits, per transfer and for all transfers together.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +13,9 @@ use handover_shared::fault::Fault;
 use handover_shared::ids::{BlockCount, LinkKey, TransferId};
 use handover_shared::protocol::message::{Durable, Refused, Reply};
 use quinn::{RecvStream, SendStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
-use super::writer::{self, Blocks, Order, WriteError};
+use super::writer::{self, Blocks, Order, WriteError, Writer};
 use super::{Exchange, Trouble};
 use crate::cleanup::CleanupError;
 use crate::ledger::operations;
@@ -47,21 +47,37 @@ pub(super) async fn append(relay: &Arc<Relay>, exchange: &mut Exchange, id: Tran
 
     let (orders, order_queue) = mpsc::channel(QUEUE);
     let (synced, segments) = mpsc::channel(SEGMENTS_WAITING_MAX);
-    let work = writer::Work { id, first: durable.end(), block_bytes, free_bytes_min: relay.limits.free_bytes_min };
-    let store = relay.segments.clone();
-    let written = tokio::task::spawn_blocking(move || writer::write(&*store, &work, order_queue, &synced));
-
-    let received = receive(relay, &mut exchange.recv, &mut run, block_bytes, orders);
-    let committed = Commits { relay, entry: &entry, id, by, durable }.run(&mut exchange.send, segments);
-    let outcome = both(received, committed).await;
-    // A stage that stops early makes the others stop; the writer's reason is the first cause when it has one.
-    let outcome = match written.await.or(Err(Trouble::Internal("the writer ended with a panic")))? {
+    let (news, mut heard) = watch::channel(durable);
+    let (give_up, given_up) = oneshot::channel();
+    let free_bytes_min = relay.limits.free_bytes_min;
+    let writer = Writer::new(relay.segments.clone(), id, durable.end(), block_bytes, free_bytes_min);
+    let commits = Commits { relay, entry: &entry, id, by, news };
+    let mut teller = Teller::new(durable);
+    let received = async {
+        tokio::select! {
+            received = receive(relay, &mut exchange.recv, &mut run, block_bytes, orders) => received,
+            // The commits have failed, and know why.
+            _ = given_up => Ok(()),
+        }
+    };
+    let stages =
+        async { tokio::join!(received, writer::write(writer, order_queue, synced), commits.run(segments, give_up)) };
+    let (received, written, committed) = tokio::select! {
+        ends = stages => ends,
+        () = teller.tell(&mut exchange.send, &mut heard) => return Err(Trouble::Internal("the teller ended")),
+    };
+    // A stage that ends early makes the others end; the disk's reason is the first cause, then the ledger's.
+    let outcome = match written {
         Err(WriteError::Full) => Err(Fault::StorageFull.into()),
         Err(WriteError::Io(source)) => Err(CleanupError::Io { tried: "write a segment", source }.into()),
-        Ok(()) => outcome,
+        Ok(()) => committed.and(received),
     };
+    let durable = *heard.borrow();
     match outcome {
-        Ok(durable) => exchange.reply(&Reply::Durable(Durable { durable })).await,
+        Ok(()) => tokio::select! {
+            told = teller.finish(&mut exchange.send, durable) => told,
+            () = run.superseded() => Err(Fault::Superseded.into()),
+        },
         Err(Trouble::Refused(refused)) if refused.known() == Some(Fault::Superseded) => {
             // Whoever ends a transfer makes its run stop; then that is what the seller should hear.
             may_append(relay, id, by).await?;
@@ -76,20 +92,6 @@ async fn may_append(relay: &Arc<Relay>, id: TransferId, by: LinkKey) -> Result<(
     let (durable, terms) =
         relay.ledger.write(move |rows, now| operations::append(rows, now, id, by, enrolment)).await??;
     Ok((durable, terms.block_size.sealed_bytes()))
-}
-
-/// Waits for both stages; a commit that fails ends the receiving, a receiving that ends lets the commits finish.
-async fn both(
-    received: impl Future<Output = Result<(), Trouble>>,
-    committed: impl Future<Output = Result<BlockCount, Trouble>>,
-) -> Result<BlockCount, Trouble> {
-    tokio::pin!(received, committed);
-    let received = tokio::select! {
-        committed = &mut committed => return committed,
-        received = &mut received => received,
-    };
-    let committed = committed.await;
-    received.and(committed)
 }
 
 /// Takes blocks from the network until the seller has finished or must stop. Whole blocks always go on to the disk,
@@ -156,39 +158,30 @@ struct Commits<'a> {
     entry: &'a Entry,
     id: TransferId,
     by: LinkKey,
-    durable: BlockCount,
+    news: watch::Sender<BlockCount>,
 }
 
 impl Commits<'_> {
-    /// Makes synced segments known to the ledger, then to the seller and to whoever follows the tail.
-    async fn run(
-        mut self,
-        send: &mut SendStream,
-        mut segments: mpsc::Receiver<Segment>,
-    ) -> Result<BlockCount, Trouble> {
+    /// Makes synced segments known to the ledger, and then to whoever wants to know. Gives up at the first refusal.
+    async fn run(self, mut segments: mpsc::Receiver<Segment>, give_up: oneshot::Sender<()>) -> Result<(), Trouble> {
         while let Some(segment) = segments.recv().await {
             match self.commit(&segment).await? {
                 Ok(durable) => {
-                    self.durable = durable;
+                    self.news.send_replace(durable);
                     self.entry.changed();
-                    let message = Reply::Durable(Durable { durable }).to_bytes();
-                    if let Err(error) = send.write_all(&message).await {
-                        // The blocks are durable all the same; the next run will be told.
-                        tracing::debug!(transfer = %self.id, %error, "the seller is gone");
-                    }
                 }
                 Err(refused) => {
-                    segments.close();
-                    let mut unknown = vec![segment.name];
+                    drop(give_up);
+                    let mut unwanted = vec![segment.name];
                     while let Some(segment) = segments.recv().await {
-                        unknown.push(segment.name);
+                        unwanted.push(segment.name);
                     }
-                    self.remove(unknown).await?;
+                    self.remove(unwanted).await?;
                     return Err(refused.into());
                 }
             }
         }
-        Ok(self.durable)
+        Ok(())
     }
 
     async fn commit(&self, segment: &Segment) -> Result<Result<BlockCount, Refused>, Trouble> {
@@ -201,6 +194,51 @@ impl Commits<'_> {
         let id = self.id;
         for name in names {
             self.relay.blocking("remove a refused segment", move |relay| relay.segments.remove(id, &name)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells the seller how much is durable; keeps its place in a message when it is interrupted.
+struct Teller {
+    told: BlockCount,
+    rest: Vec<u8>,
+}
+
+impl Teller {
+    fn new(told: BlockCount) -> Self {
+        Self { told, rest: Vec::new() }
+    }
+
+    /// Tells all news until it is dropped. A seller that is gone is told nothing; its blocks are durable all the same.
+    async fn tell(&mut self, send: &mut SendStream, news: &mut watch::Receiver<BlockCount>) {
+        loop {
+            if let Err(error) = self.flush(send).await {
+                tracing::debug!(%error, "the seller does not listen any more");
+                return std::future::pending().await;
+            }
+            let Ok(durable) = news.wait_for(|durable| *durable != self.told).await.map(|durable| *durable) else {
+                return std::future::pending().await;
+            };
+            self.queue(durable);
+        }
+    }
+
+    /// Tells the last news, whether it was told before or not.
+    async fn finish(&mut self, send: &mut SendStream, durable: BlockCount) -> Result<(), Trouble> {
+        self.queue(durable);
+        Ok(self.flush(send).await?)
+    }
+
+    fn queue(&mut self, durable: BlockCount) {
+        self.told = durable;
+        self.rest.extend(Reply::Durable(Durable { durable }).to_bytes());
+    }
+
+    async fn flush(&mut self, send: &mut SendStream) -> Result<(), quinn::WriteError> {
+        while !self.rest.is_empty() {
+            let written = send.write(&self.rest).await?;
+            self.rest.drain(..written);
         }
         Ok(())
     }

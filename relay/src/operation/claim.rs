@@ -30,7 +30,7 @@ pub(super) async fn claim(relay: &Arc<Relay>, peer: &Peer, claim: Claim) -> Resu
     };
     let verified = check_claim(&check, &claim.text, &claim.identity_signature, &claim.claim_signature);
     let verified = verified.map_err(|fault| {
-        tracing::info!(transfer = %id, peer = %peer.key, %fault, "a claim does not hold");
+        tracing::info!(transfer = %id, peer = %peer.shown(), %fault, "a claim does not hold");
         Trouble::from(Fault::ClaimRefused)
     })?;
     let checked =
@@ -44,7 +44,7 @@ pub(super) async fn claim(relay: &Arc<Relay>, peer: &Peer, claim: Claim) -> Resu
     let share = relay.blocking("read a share", move |relay| relay.shares.read(id)).await?;
     let share = Secret::new(share.ok_or(Trouble::Internal("a live transfer has no share"))?);
     let released = release_share(&hybrid, &id, &bundle(&peer.key, &hybrid), &share, &mut OsEntropy)?;
-    tracing::info!(transfer = %id, buyer = %peer.key, "released");
+    tracing::info!(transfer = %id, buyer = %peer.shown(), "released");
     Ok(Reply::Released(Released {
         encapsulated: released.encapsulated,
         sealed_share: released.sealed,

@@ -1,8 +1,10 @@
 //! Fetch: durable blocks go out, and more as they become durable [S12.3].
 //!
-//! Three stages run at once: [`plan`] asks the ledger which segments come next and waits at the tail; a reader reads
-//! them from disk; [`send`] gives them to the network without copying.
+//! Three stages run at once: [`Plan`] asks the ledger which segments come next and waits at the tail; [`read`] reads
+//! them from disk, a little ahead; [`Course`] gives them to the network without copying. No thread is kept while
+//! nothing is read, however long the buyer waits at the tail.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,7 +28,7 @@ use crate::store::{READ_BYTES, Segments};
 const PAGE: usize = 64;
 /// Segments that wait to be read, and reads that wait to be sent.
 const PLANNED_MAX: usize = 2;
-const READS_AHEAD: usize = 4;
+const READS_AHEAD: usize = 2;
 /// The least time between two notes of how far the buyer is.
 const NOTE_EVERY: Duration = Duration::from_secs(3);
 
@@ -40,6 +42,7 @@ struct Part {
 pub(super) async fn fetch(relay: &Arc<Relay>, exchange: &mut Exchange, fetch: Fetch) -> Result<(), Trouble> {
     let (id, from, by) = (fetch.transfer, fetch.from, exchange.peer.key);
     let entry = relay.live.entry(id);
+    let _turn = entry.fetches.try_acquire().or(Err(Fault::Busy))?;
     let mut changes = entry.subscribe();
     let (fetching, terms) = relay.ledger.read(move |rows, now| operations::fetch(rows, now, id, by, from)).await??;
     exchange.reply(&Reply::Fetching(fetching)).await?;
@@ -47,15 +50,14 @@ pub(super) async fn fetch(relay: &Arc<Relay>, exchange: &mut Exchange, fetch: Fe
     let block_bytes = terms.block_size.sealed_bytes() as u64;
     let (parts, part_queue) = mpsc::channel(PLANNED_MAX);
     let (reads, read_queue) = mpsc::channel(READS_AHEAD);
-    let store = relay.segments.clone();
-    tokio::task::spawn_blocking(move || read(&*store, id, part_queue, &reads));
+    let read = read(relay.segments.clone(), id, part_queue, reads);
     let mut over = changes.clone();
     let planned = Plan { relay, id, by, next: from, block_bytes }.run(&mut changes, parts);
     let course = Course { relay, entry: &entry, id, from, block_bytes };
     let sent = course.send(&mut exchange.send, read_queue);
     let outcome = tokio::select! {
         biased;
-        outcome = async { tokio::try_join!(planned, sent) } => outcome.map(|((), sent_bytes)| sent_bytes),
+        outcome = async { tokio::try_join!(planned, read, sent) } => outcome.map(|(.., sent_bytes)| sent_bytes),
         () = async { drop(over.wait_for(|change| change.ended).await) } => return why_over(relay, id, by, from).await,
         () = relay.draining() => return Err(Fault::Draining.into()),
     };
@@ -129,29 +131,34 @@ impl Plan<'_> {
     }
 }
 
-/// Reads parts in order; ends when there are no more, at the first failure, or when nobody wants more.
-fn read(
-    store: &dyn Segments,
+/// Reads parts in order; ends when there are no more, or when nobody wants more.
+async fn read(
+    store: Arc<dyn Segments>,
     id: TransferId,
     mut parts: mpsc::Receiver<Part>,
-    reads: &mpsc::Sender<std::io::Result<Bytes>>,
-) {
-    while let Some(part) = parts.blocking_recv() {
-        let mut reader = match store.open(id, &part.name) {
-            Ok(reader) => reader,
-            Err(error) => return drop(reads.blocking_send(Err(error))),
-        };
+    reads: mpsc::Sender<Bytes>,
+) -> Result<(), Trouble> {
+    while let Some(part) = parts.recv().await {
+        let store = store.clone();
+        let mut reader = blocking(move || store.open(id, &part.name)).await?;
         let mut done = 0;
         while done < part.bytes {
             let length = usize::try_from(part.bytes - done).map_or(READ_BYTES, |rest| rest.min(READ_BYTES));
-            let bytes = reader.read(part.offset + done, length);
-            let is_last = bytes.is_err();
-            if reads.blocking_send(bytes).is_err() || is_last {
-                return;
+            let offset = part.offset + done;
+            let (back, bytes) = blocking(move || reader.read(offset, length).map(|bytes| (reader, bytes))).await?;
+            reader = back;
+            if reads.send(bytes).await.is_err() {
+                return Ok(());
             }
             done += length as u64;
         }
     }
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, Trouble> {
+    let outcome = tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+    outcome.map_err(|source| CleanupError::Io { tried: "read a segment", source }.into())
 }
 
 /// How far sending is.
@@ -165,15 +172,10 @@ struct Course<'a> {
 
 impl Course<'_> {
     /// Sends what was read, notes now and then how far that is, and tells it at the end.
-    async fn send(
-        &self,
-        send: &mut SendStream,
-        mut reads: mpsc::Receiver<std::io::Result<Bytes>>,
-    ) -> Result<u64, Trouble> {
+    async fn send(&self, send: &mut SendStream, mut reads: mpsc::Receiver<Bytes>) -> Result<u64, Trouble> {
         let mut sent_bytes = 0;
         let mut noted = Instant::now();
         while let Some(bytes) = reads.recv().await {
-            let bytes = bytes.map_err(|source| CleanupError::Io { tried: "read a segment", source })?;
             sent_bytes += bytes.len() as u64;
             if let Err(error) = send.write_chunk(bytes).await {
                 self.note(sent_bytes).await?;

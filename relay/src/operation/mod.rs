@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use handover_shared::fault::Fault;
 use handover_shared::protocol::message::{HEADER_BYTES, Header, Refused, Reply, Request};
 use quinn::{ReadError, ReadExactError, RecvStream, SendStream, VarInt, WriteError};
+use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -23,6 +24,8 @@ use crate::serve::Relay;
 
 /// How long a request may take to arrive.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// A request that needs no room of its own; there may be many at once.
+const SMALL_REQUEST_BYTES: usize = 16 * 1024;
 /// How long the last bytes of an answer may take to be acknowledged.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -67,14 +70,14 @@ pub(crate) enum Trouble {
 pub(crate) async fn answer(relay: Arc<Relay>, peer: Peer, send: SendStream, recv: RecvStream) {
     let mut exchange = Exchange { peer, send, recv, progress: Progress::Unanswered };
     let mut name = "?";
-    let outcome = match exchange.request().await {
+    let outcome = match exchange.request(&relay).await {
         Ok(request) => {
             name = request.name();
             dispatch(&relay, &mut exchange, request).await
         }
         Err(trouble) => Err(trouble),
     };
-    let peer = exchange.peer.key;
+    let peer = exchange.peer.shown();
     match &outcome {
         Ok(()) => tracing::debug!(%peer, operation = name, "done"),
         Err(Trouble::Gone) => tracing::debug!(%peer, operation = name, "stream lost"),
@@ -125,11 +128,12 @@ async fn dispatch(relay: &Arc<Relay>, exchange: &mut Exchange, request: Request)
 
 impl Exchange {
     /// Reads the one request of a stream.
-    async fn request(&mut self) -> Result<Request, Trouble> {
+    async fn request(&mut self, relay: &Relay) -> Result<Request, Trouble> {
         let read = async {
             let mut header = [0; HEADER_BYTES];
             self.recv.read_exact(&mut header).await.map_err(cut_short)?;
             let header = Header::of_bytes(header)?;
+            let _room = room_for(relay, header.body_bytes).await?;
             // Create and Enrol carry secrets.
             let mut body = Zeroizing::new(vec![0; header.body_bytes]);
             self.recv.read_exact(&mut body).await.map_err(cut_short)?;
@@ -192,6 +196,16 @@ impl From<ReadError> for Trouble {
     fn from(_: ReadError) -> Self {
         Self::Gone
     }
+}
+
+/// Room for a request's body while it arrives; small ones need none.
+async fn room_for(relay: &Relay, body_bytes: usize) -> Result<Option<SemaphorePermit<'_>>, Trouble> {
+    if body_bytes <= SMALL_REQUEST_BYTES {
+        return Ok(None);
+    }
+    let kib = u32::try_from(body_bytes.div_ceil(1024)).or(Err(Fault::TooLarge))?;
+    let room = relay.requests.acquire_many(kib).await.or(Err(Trouble::Internal("the room for requests was closed")))?;
+    Ok(Some(room))
 }
 
 fn cut_short(error: ReadExactError) -> Trouble {

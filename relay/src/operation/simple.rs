@@ -7,7 +7,7 @@ use handover_shared::codec;
 use handover_shared::fault::Fault;
 use handover_shared::ids::{BlockCount, LinkKey, Locator, TransferId};
 use handover_shared::limits;
-use handover_shared::proof::digest;
+use handover_shared::proof::{digest, fingerprint_of_link_key};
 use handover_shared::protocol::message::{
     At, Complete, Create, Created, Enrol, Enrolled, Peeked, Receive, Refused, Reply, Welcome,
 };
@@ -46,7 +46,7 @@ pub(super) async fn hello(relay: &Arc<Relay>, by: LinkKey) -> Result<Reply, Trou
 pub(super) async fn enrol(relay: &Arc<Relay>, by: LinkKey, enrol: &Enrol) -> Result<Reply, Trouble> {
     let hash = digest_of(&enrol.secret);
     relay.ledger.write(move |rows, now| operations::enrol(rows, now, hash, by)).await??;
-    tracing::info!(seller = %by, "enrolled");
+    tracing::info!(seller = fingerprint_of_link_key(&by), "enrolled");
     Ok(Reply::Enrolled(Enrolled {}))
 }
 
@@ -84,7 +84,7 @@ pub(super) async fn create(relay: &Arc<Relay>, by: LinkKey, create: Create) -> R
     if created.is_err() {
         relay.blocking("erase a share", move |relay| relay.shares.erase(id)).await?;
     }
-    tracing::info!(transfer = %id, seller = %by, accepted = created.is_ok(), "create");
+    tracing::info!(transfer = %id, seller = fingerprint_of_link_key(&by), accepted = created.is_ok(), "create");
     Ok(Reply::Created(created?))
 }
 

@@ -1,6 +1,7 @@
-//! The part of Append that blocks: fills segments, syncs them, hands them on in order.
+//! The part of Append that blocks: fills segments and syncs them, in order. No thread is kept while nothing comes.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use handover_shared::ids::{BlockCount, BlockIndex, TransferId};
@@ -11,6 +12,9 @@ use crate::store::{SegmentWriter, Segments};
 
 /// A segment that has so many bytes is closed.
 const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Orders carried out without coming back in between.
+const ORDERS_AT_ONCE: usize = 16;
 
 /// What the writer is told.
 pub(super) enum Order {
@@ -30,16 +34,14 @@ pub(super) struct Blocks {
     pub _permits: (OwnedSemaphorePermit, OwnedSemaphorePermit),
 }
 
-/// What the writer works on.
-pub(super) struct Work {
-    /// Which transfer.
-    pub id: TransferId,
-    /// The first block that will come.
-    pub first: BlockIndex,
-    /// The size of every block.
-    pub block_bytes: usize,
-    /// Free bytes below which no segment is begun [S13.10].
-    pub free_bytes_min: u64,
+/// Where the writer stands.
+pub(super) struct Writer {
+    store: Arc<dyn Segments>,
+    id: TransferId,
+    next: BlockIndex,
+    block_bytes: usize,
+    free_bytes_min: u64,
+    open: Option<Open>,
 }
 
 /// Why the writer stopped early.
@@ -57,49 +59,91 @@ struct Open {
 }
 
 /// Carries orders out until there are no more, or nobody wants the segments any more.
-pub(super) fn write(
-    store: &dyn Segments,
-    work: &Work,
+pub(super) async fn write(
+    mut writer: Writer,
     mut orders: mpsc::Receiver<Order>,
-    synced: &mpsc::Sender<Segment>,
+    synced: mpsc::Sender<Segment>,
 ) -> Result<(), WriteError> {
-    let mut next = work.first;
-    let mut open: Option<Open> = None;
-    while let Some(order) = orders.blocking_recv() {
-        let is_due = match order {
-            Order::Blocks(blocks) => {
-                let segment = match &mut open {
-                    Some(segment) => segment,
-                    None => open.insert(begin(store, work, next)?),
-                };
-                segment.writer.write(&blocks.pieces)?;
-                segment.count += blocks.count;
-                segment.count.saturating_mul(work.block_bytes as u64) >= SEGMENT_BYTES
+    let mut batch = Vec::new();
+    while orders.recv_many(&mut batch, ORDERS_AT_ONCE).await > 0 {
+        let work = std::mem::take(&mut batch);
+        let (back, segments) = blocking(move || {
+            let segments = writer.carry_out(work)?;
+            Ok((writer, segments))
+        })
+        .await?;
+        writer = back;
+        for segment in segments {
+            if let Err(mpsc::error::SendError(unwanted)) = synced.send(segment).await {
+                return blocking(move || writer.forget(&unwanted)).await;
             }
-            Order::Flush => true,
-        };
-        if !is_due {
-            continue;
-        }
-        let Some(segment) = open.take() else { continue };
-        let count = segment.count;
-        // [S13.3] Synced here, known to the ledger next, acknowledged last.
-        let name = segment.writer.finish()?;
-        let segment = Segment { first: next, count: BlockCount(count), name };
-        next = segment.end();
-        if let Err(mpsc::error::SendError(segment)) = synced.blocking_send(segment) {
-            store.remove(work.id, &segment.name)?;
-            return Ok(());
         }
     }
-    Ok(())
+    // An open segment that was never asked to be durable is removed, which blocks too.
+    blocking(move || {
+        drop(writer);
+        Ok(())
+    })
+    .await
 }
 
-fn begin(store: &dyn Segments, work: &Work, first: BlockIndex) -> Result<Open, WriteError> {
-    if store.free_bytes()? < work.free_bytes_min {
-        return Err(WriteError::Full);
+impl Writer {
+    /// Begins behind what is durable; no segment is begun while less is free than `free_bytes_min` [S13.10].
+    pub(super) fn new(
+        store: Arc<dyn Segments>,
+        id: TransferId,
+        next: BlockIndex,
+        block_bytes: usize,
+        free_bytes_min: u64,
+    ) -> Self {
+        Self { store, id, next, block_bytes, free_bytes_min, open: None }
     }
-    Ok(Open { writer: store.create(work.id, first)?, count: 0 })
+
+    /// Carries orders out and gives the segments that were synced.
+    fn carry_out(&mut self, orders: Vec<Order>) -> Result<Vec<Segment>, WriteError> {
+        let mut segments = Vec::new();
+        for order in orders {
+            let is_due = match order {
+                Order::Blocks(blocks) => self.append(&blocks)?,
+                Order::Flush => true,
+            };
+            if let Some(open) = self.open.take_if(|_| is_due) {
+                // [S13.3] Synced here, known to the ledger next, acknowledged last.
+                let count = open.count;
+                let segment = Segment { first: self.next, count: BlockCount(count), name: open.writer.finish()? };
+                self.next = segment.end();
+                segments.push(segment);
+            }
+        }
+        Ok(segments)
+    }
+
+    /// Writes blocks to the open segment; tells whether it is full.
+    fn append(&mut self, blocks: &Blocks) -> Result<bool, WriteError> {
+        let open = match &mut self.open {
+            Some(open) => open,
+            None => {
+                if self.store.free_bytes()? < self.free_bytes_min {
+                    return Err(WriteError::Full);
+                }
+                self.open.insert(Open { writer: self.store.create(self.id, self.next)?, count: 0 })
+            }
+        };
+        open.writer.write(&blocks.pieces)?;
+        open.count += blocks.count;
+        Ok(open.count.saturating_mul(self.block_bytes as u64) >= SEGMENT_BYTES)
+    }
+
+    /// Removes a segment that will never be acknowledged.
+    fn forget(&self, segment: &Segment) -> Result<(), WriteError> {
+        Ok(self.store.remove(self.id, &segment.name)?)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, WriteError> + Send + 'static,
+) -> Result<T, WriteError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|panic| Err(WriteError::Io(io::Error::other(panic))))
 }
 
 impl From<io::Error> for WriteError {
@@ -114,13 +158,13 @@ impl From<io::Error> for WriteError {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::sync::Arc;
 
     use tokio::sync::Semaphore;
 
     use super::*;
     use crate::store::files::Files;
 
+    const ID: TransferId = TransferId([1; 16]);
     const BLOCK: usize = 65_536;
 
     fn blocks(count: u64) -> Order {
@@ -130,24 +174,26 @@ mod tests {
         Order::Blocks(Blocks { pieces, count, _permits: (permit(), permit()) })
     }
 
-    fn written(folder: &Path, orders: Vec<Order>, free_bytes_min: u64) -> (Result<(), WriteError>, Vec<(u64, u64)>) {
+    fn writer(folder: &Path, free_bytes_min: u64) -> Writer {
         let store = Files::open(folder.join("segments")).unwrap();
-        let work = Work { id: TransferId([1; 16]), first: BlockIndex(7), block_bytes: BLOCK, free_bytes_min };
+        Writer::new(Arc::new(store), ID, BlockIndex(7), BLOCK, free_bytes_min)
+    }
+
+    async fn written(writer: Writer, orders: Vec<Order>) -> (Result<(), WriteError>, Vec<(u64, u64)>) {
         let (give, take) = mpsc::channel(99);
         orders.into_iter().for_each(|order| assert!(give.try_send(order).is_ok()));
         drop(give);
         let (synced, mut segments) = mpsc::channel(99);
-        let outcome = write(&store, &work, take, &synced);
-        drop(synced);
+        let outcome = write(writer, take, synced).await;
         let mut found = Vec::new();
-        while let Ok(segment) = segments.try_recv() {
+        while let Some(segment) = segments.recv().await {
             found.push((segment.first.0, segment.count.0));
         }
         (outcome, found)
     }
 
-    #[test] // [S13.3]
-    fn segments_end_when_they_are_full_or_flushed() {
+    #[tokio::test] // [S13.3]
+    async fn segments_end_when_they_are_full_or_flushed() {
         let folder = tempfile::tempdir().unwrap();
         let full = SEGMENT_BYTES / BLOCK as u64;
         let orders = vec![
@@ -160,33 +206,34 @@ mod tests {
             Order::Flush,
             blocks(1),
         ];
-        let (outcome, segments) = written(folder.path(), orders, 0);
+        let (outcome, segments) = written(writer(folder.path(), 0), orders).await;
         assert!(outcome.is_ok());
         assert_eq!(segments, [(7, full + 1), (8 + full, 1), (9 + full, 3)]);
         // The last block was never asked to be durable, and is gone.
-        let files = std::fs::read_dir(folder.path().join("segments").join(TransferId([1; 16]).to_hex())).unwrap();
+        let files = std::fs::read_dir(folder.path().join("segments").join(ID.to_hex())).unwrap();
         assert_eq!(files.count(), 3);
     }
 
-    #[test] // [S13.10]
-    fn nothing_is_begun_below_the_floor() {
+    #[tokio::test] // [S13.10]
+    async fn nothing_is_begun_below_the_floor() {
         let folder = tempfile::tempdir().unwrap();
-        let (outcome, segments) = written(folder.path(), vec![blocks(1), Order::Flush], u64::MAX);
+        let (outcome, segments) = written(writer(folder.path(), u64::MAX), vec![blocks(1), Order::Flush]).await;
         assert!(matches!(outcome, Err(WriteError::Full)) && segments.is_empty());
     }
 
-    #[test]
-    fn a_segment_that_nobody_wants_is_removed() {
+    #[tokio::test]
+    async fn a_segment_that_nobody_wants_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Files::open(folder.path().join("segments")).unwrap();
-        let work = Work { id: TransferId([1; 16]), first: BlockIndex(0), block_bytes: BLOCK, free_bytes_min: 0 };
+        let writer = writer(folder.path(), 0);
+        let store = writer.store.clone();
         let (give, take) = mpsc::channel(9);
         [blocks(1), Order::Flush].into_iter().for_each(|order| assert!(give.try_send(order).is_ok()));
         let (synced, segments) = mpsc::channel(9);
         drop(segments);
 
-        assert!(write(&store, &work, take, &synced).is_ok());
+        drop(give);
+        assert!(write(writer, take, synced).await.is_ok());
 
-        assert_eq!(store.names(work.id).unwrap(), [""; 0]);
+        assert_eq!(store.names(ID).unwrap(), [""; 0]);
     }
 }

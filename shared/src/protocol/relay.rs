@@ -6,7 +6,7 @@
 //! off the state, so that whatever a crash interrupts is found again at the next start [S13.9].
 //!
 //! # Source
-//! SPEC [S12] [S13].
+//! SPEC S12, S13.
 
 use crate::fault::Fault;
 use crate::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, LinkKey, Locator, Millis, TransferId};
