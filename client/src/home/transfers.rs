@@ -20,7 +20,7 @@ use handover_shared::keys::code::RelayAddress;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{Home, make_private_folder, private_options, read_private, write_private};
+use super::{Home, make_private_folder, private_options, read_private, sync_folder, write_private};
 use crate::error::Error;
 
 const FACTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -431,7 +431,10 @@ impl Home {
             #[cfg(unix)]
             std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
             match builder.create(&path) {
-                Ok(()) => return Folder { path, id }.hold(),
+                Ok(()) => {
+                    sync_folder(&root).map_err(|source| Error::disk("making a folder", &path, source))?;
+                    return Folder { path, id }.hold();
+                }
                 // Another run was quicker.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => id += 1,
                 Err(source) => return Err(Error::disk("making a folder", &path, source)),

@@ -2,7 +2,7 @@
 //! words continue what was interrupted.
 //!
 //! # Source
-//! SPEC [S14]; PRODUCT section 3, rules 1 to 4.
+//! SPEC \[S14\]; PRODUCT section 3, rules 1 to 4.
 
 use std::sync::Arc;
 
