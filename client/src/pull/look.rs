@@ -54,7 +54,7 @@ pub struct Look {
     pub(super) origin: Origin,
     pub(super) destination: PathBuf,
     pub(super) to_stdout: bool,
-    needed_bytes: u64,
+    pub(super) needed_bytes: u64,
     known_since: Option<Millis>,
 }
 

@@ -37,6 +37,8 @@ const SHOWN_MAX: usize = 20;
 /// Pages of records that wait to be compared.
 const PAGES_QUEUED: usize = 4;
 
+const SILENCE: Duration = Duration::from_millis(SILENCE_MS_MAX);
+
 /// What stands in the way.
 #[derive(Debug, Default)]
 pub(super) struct InTheWay {
@@ -73,7 +75,7 @@ impl Precheck<'_> {
     }
 
     async fn in_time<T>(&self, asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let answer = tokio::time::timeout(Duration::from_millis(SILENCE_MS_MAX), asking).await;
+        let answer = tokio::time::timeout(SILENCE, asking).await;
         answer.unwrap_or_else(|_elapsed| {
             Err(Error::Lost { address: self.relay.address().to_string(), cause: "no answer in time".into() })
         })
@@ -123,7 +125,7 @@ impl Precheck<'_> {
     }
 
     async fn block(&self, replies: &mut Replies) -> Result<bytes::BytesMut, Error> {
-        let block = self.in_time(replies.block(self.size.sealed_bytes())).await?;
+        let block = replies.block_in_time(self.size.sealed_bytes(), SILENCE).await?;
         block.ok_or(Error::RelayMisbehaved("finished before the last block"))
     }
 

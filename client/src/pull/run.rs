@@ -313,12 +313,15 @@ impl Run {
             happening = flow.happening() => Some(happening),
             () = tokio::time::sleep(TICK) => None,
         };
-        let (next, is_saturated) = (flow.next(), flow.is_saturated());
+        let (next, is_alive) = (flow.next(), flow.is_alive());
         self.machine.handle(now(), Input::Arrived(next));
+        if is_alive {
+            self.machine.handle(now(), Input::Alive);
+        }
         let input = match happening {
             None => {
                 self.tell_progress();
-                if is_saturated { Input::Saturated } else { Input::Tick }
+                Input::Tick
             }
             Some(Happening::Finished) => Input::Finished,
             Some(Happening::Broke(error)) => self.failed(error).await?,

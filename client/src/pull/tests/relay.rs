@@ -9,8 +9,11 @@ use zeroize::Zeroizing;
 
 use super::kit::{file, folder, noise};
 use super::*;
+use crate::home::transfers::State;
 use crate::link::Relay;
-use crate::pull::{LookOptions, TakeOptions, Taken, look};
+use crate::pull::claim::Claiming;
+use crate::pull::look::Origin;
+use crate::pull::{Look, LookOptions, TakeOptions, Taken, begin, look};
 use crate::stop;
 
 struct World {
@@ -72,15 +75,19 @@ impl World {
         Home::open(Some(&self.scratch.path().join("home"))).unwrap()
     }
 
-    async fn pull(&self, seller: &Seller, watcher: &Arc<Watcher>) -> Result<Taken, Error> {
-        let (_stopper, stop) = stop::pair();
+    async fn look(&self, seller: &Seller, watcher: &Arc<Watcher>) -> Result<Look, Error> {
         let options = LookOptions {
             ticket: seller.ticket(Some(self.address())),
             relay: None,
             out: Some(self.scratch.path().join("to")),
             to_stdout: false,
         };
-        let look = look(&self.home(), options, watcher.clone(), stop.clone()).await?;
+        look(&self.home(), options, watcher.clone(), stop::pair().1).await
+    }
+
+    async fn pull(&self, seller: &Seller, watcher: &Arc<Watcher>) -> Result<Taken, Error> {
+        let (_stopper, stop) = stop::pair();
+        let look = self.look(seller, watcher).await?;
         look.take(TakeOptions { conflict: ConflictPolicy::Ask }, Answer::with(None), watcher.clone(), stop).await
     }
 }
@@ -141,4 +148,58 @@ async fn an_envelope_of_another_key_is_refused() {
     world.upload(&seller, &seller.archive(&things())).await;
     let refused = world.pull(&seller, &Watcher::new()).await;
     assert!(matches!(refused, Err(Error::Altered { what: "S4.5", .. })), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")] // [S15.1] [S13.5]
+async fn a_claim_whose_answer_was_lost_is_made_again_with_the_same_keys() {
+    let world = World::new().await;
+    let seller = Seller::new(&world.relay.key, BlockSize::Small, &things());
+    world.upload(&seller, &seller.archive(&things())).await;
+
+    // A run that dies between the relay's answer and its own disk: everything before the claim is durable.
+    let Look { home, offer, origin, destination, .. } = world.look(&seller, &Watcher::new()).await.unwrap();
+    let Origin::Fresh(fresh) = origin else { panic!("nothing was begun") };
+    let begun = begin::fresh(&home, &offer, *fresh, Some(&destination)).unwrap();
+    let relay = begun.relay.unwrap();
+    let offer = Arc::new(offer);
+    let claiming = Claiming::of(&home, &begun.secrets, offer, begun.link.public()).unwrap();
+    let (claim, _, _) = claiming.claim(relay.channel().unwrap(), now()).unwrap();
+    let Ok(Reply::Released(released)) = relay.ask(&Request::Claim(claim)).await else { panic!("not released") };
+    assert_eq!(claiming.open(&released).unwrap().expose(), seller.key.expose());
+    assert_eq!(begun.held.facts().unwrap().state, State::Claiming);
+    drop((relay, begun.held));
+
+    let taken = world.pull(&seller, &Watcher::new()).await.unwrap();
+    assert!(taken.delivered && taken.id == 1);
+    let facts = world.home().transfer(1).unwrap().facts().unwrap();
+    assert_eq!(facts.claimed_ms, Some(released.claimed.0), "the first claim counts");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runs_do_not_work_on_one_transfer() {
+    let world = World::new().await;
+    let seller = Seller::new(&world.relay.key, BlockSize::Small, &things());
+    world.upload(&seller, &seller.archive(&things())).await;
+    let first = world.look(&seller, &Watcher::new()).await.unwrap();
+    let Look { home, offer, origin: Origin::Fresh(fresh), .. } = first else { panic!("nothing was begun") };
+    let begun = begin::fresh(&home, &offer, *fresh, Some(&world.scratch.path().join("to"))).unwrap();
+    let second = world.look(&seller, &Watcher::new()).await.err();
+    assert!(matches!(second, Some(Error::Held { id: 1 })), "{second:?}");
+    drop(begun);
+    let again = world.look(&seller, &Watcher::new()).await.unwrap();
+    assert!(again.is_continued() && again.id() == Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn too_little_room_is_said_before_the_code_is_spent() {
+    let world = World::new().await;
+    let seller = Seller::new(&world.relay.key, BlockSize::Small, &things());
+    world.upload(&seller, &seller.archive(&things())).await;
+    let mut look = world.look(&seller, &Watcher::new()).await.unwrap();
+    look.needed_bytes = u64::MAX;
+    let options = TakeOptions { conflict: ConflictPolicy::Ask };
+    let refused = look.take(options, Answer::with(None), Watcher::new(), stop::pair().1).await;
+    assert!(matches!(refused, Err(Error::Space { needed: u64::MAX, .. })), "{refused:?}");
+    assert!(world.home().transfers().unwrap().is_empty());
+    assert!(world.pull(&seller, &Watcher::new()).await.unwrap().delivered, "the code is as good as before");
 }
