@@ -92,15 +92,19 @@ impl Asker {
     fn read(&self, question: &str) -> Result<Zeroizing<String>, Error> {
         let _asking = self.signals.asking();
         self.screen.say_always(question);
-        self.screen.aside(|| {
-            let mut line = Zeroizing::new(String::with_capacity(ANSWER_BYTES_MAX as usize));
-            let read = io::stdin().lock().take(ANSWER_BYTES_MAX).read_line(&mut line);
-            match read {
-                Ok(0) => Err(Error::Interrupted),
-                Ok(_) => Ok(line),
-                Err(source) => Err(Error::disk("reading the answer", "-", source)),
-            }
-        })
+        // The caller may be a task of the runtime, which must not be held up by a person.
+        let waiting = || {
+            self.screen.aside(|| {
+                let mut line = Zeroizing::new(String::with_capacity(ANSWER_BYTES_MAX as usize));
+                let read = io::stdin().lock().take(ANSWER_BYTES_MAX).read_line(&mut line);
+                match read {
+                    Ok(0) => Err(Error::Interrupted),
+                    Ok(_) => Ok(line),
+                    Err(source) => Err(Error::disk("reading the answer", "-", source)),
+                }
+            })
+        };
+        tokio::task::block_in_place(waiting)
     }
 }
 
@@ -109,8 +113,7 @@ impl Decide for Asker {
         if self.presence == Presence::Nobody {
             return None;
         }
-        // The caller may be a task of the runtime, which must not be held up by a person.
-        tokio::task::block_in_place(|| self.ask_conflicts(count, first))
+        self.ask_conflicts(count, first)
     }
 }
 

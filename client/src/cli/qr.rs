@@ -56,6 +56,21 @@ mod tests {
     }
 
     #[test]
+    fn the_picture_shows_every_module() {
+        let code = QrCode::with_error_correction_level(CODE, EcLevel::L).unwrap();
+        let (modules, side) = (code.to_colors(), code.width());
+        let picture = draw(CODE, 80, "").unwrap().replace("\x1b[97;40m", "").replace("\x1b[0m", "");
+        let rows: Vec<Vec<char>> = picture.lines().map(|row| row.chars().collect()).collect();
+        for y in 0..side {
+            for x in 0..side {
+                let char = rows[(y + QUIET) / 2][x + QUIET];
+                let is_light = char == '█' || char == if (y + QUIET) % 2 == 0 { '▀' } else { '▄' };
+                assert_eq!(is_light, modules[y * side + x] == Color::Light, "{x} {y}");
+            }
+        }
+    }
+
+    #[test]
     fn what_does_not_fit_is_not_drawn() {
         assert!(draw(CODE, 30, "").is_none());
         assert!(draw(&"x".repeat(4000), 1000, "").is_none());

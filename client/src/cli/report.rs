@@ -140,6 +140,19 @@ impl Report {
         }
     }
 
+    /// So much is to be done, as far as it is known before it begins.
+    pub(crate) fn expect(&self, files: u64, bytes: Option<u64>) {
+        let mut live = self.live();
+        live.view.progress.files_total = Some(files);
+        live.view.progress.bytes_total = bytes;
+    }
+
+    /// Nothing is going on: a person is asked, or the end is near.
+    pub(crate) fn rest(&self) {
+        self.live().view.stage = None;
+        self.screen.clear();
+    }
+
     /// Writes one line of progress now, whatever the mode.
     pub(crate) fn line_now(&self) {
         let view = self.view(self.elapsed_ms());
@@ -332,7 +345,10 @@ impl Report {
                 let name = escaped(path.reveal());
                 say(format!("  {}\n", t!(words, "read-again", name = name, attempt = u64::from(*attempt))));
             }
-            Event::Safe { id, .. } => say(show::safe(style, *id, self.live().embedded)),
+            Event::Safe { id, .. } => {
+                self.screen.clear();
+                say(show::safe(style, *id, self.live().embedded));
+            }
             Event::Claimed { buyer_fingerprint, time } => {
                 let when = moment(style, *time);
                 say(format!("  {}\n", t!(words, "claimed", key = buyer_fingerprint.clone(), when = when)));
@@ -341,7 +357,10 @@ impl Report {
                 let line = t!(words, "claim-refused", key = by.clone(), when = moment(style, *time));
                 say(format!("  {}\n", style.tone(Tone::Notable, &line)));
             }
-            Event::Receipt(receipt) => say(show::receipt(style, receipt)),
+            Event::Receipt(receipt) => {
+                self.screen.clear();
+                say(show::receipt(style, receipt));
+            }
             _ => {}
         }
     }
@@ -351,7 +370,11 @@ impl Report {
         let mut live = self.live();
         match event {
             Event::Scanning { files, bytes } => live.view.scanning = (*files, *bytes),
-            Event::Scanned(found) => live.view.scanning = (found.files, found.bytes.unwrap_or(0)),
+            Event::Scanned(found) => {
+                live.view.scanning = (found.files, found.bytes.unwrap_or(0));
+                live.view.progress.files_total = Some(found.files);
+                live.view.progress.bytes_total = found.bytes;
+            }
             Event::RelayReached { address, embedded, .. } => {
                 live.relay.clone_from(address);
                 live.embedded = if *embedded { Embedded::Yes } else { Embedded::No };
@@ -373,10 +396,14 @@ impl Report {
                     live.exceptions.push((path.reveal().clone(), *reason));
                 }
             }
-            Event::Safe { id, .. } => live.id = Some(*id),
+            Event::Safe { id, .. } => {
+                live.id = Some(*id);
+                live.view.stage = None;
+            }
             Event::Receipt(receipt) => {
                 live.id = Some(receipt.id);
                 live.receipt = Told::Yes;
+                live.view.stage = None;
             }
             Event::Placed { files } => live.view.progress.files_done = *files,
             _ => {}

@@ -2,6 +2,7 @@
 //! progress lines.
 
 use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub(crate) struct Screen {
     err: Mutex<Box<dyn Write + Send>>,
     bars: MultiProgress,
     lines: Mutex<Option<(ProgressBar, ProgressBar)>>,
+    /// A person is typing.
+    is_aside: AtomicBool,
 }
 
 impl Screen {
@@ -54,6 +57,7 @@ impl Screen {
             err: Mutex::new(Box::new(io::stderr())),
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8)),
             lines: Mutex::new(None),
+            is_aside: AtomicBool::new(false),
         }
     }
 
@@ -69,6 +73,7 @@ impl Screen {
             err: Mutex::new(err),
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
             lines: Mutex::new(None),
+            is_aside: AtomicBool::new(false),
         }
     }
 
@@ -106,7 +111,7 @@ impl Screen {
 
     /// Draws the two progress lines.
     pub(crate) fn draw(&self, total: &str, current: &str) {
-        if !self.has_moving_lines() {
+        if !self.has_moving_lines() || self.is_aside.load(Ordering::SeqCst) {
             return;
         }
         let mut lines = held(&self.lines);
@@ -135,7 +140,11 @@ impl Screen {
 
     /// Runs something that uses the terminal itself, with the progress lines out of the way.
     pub(crate) fn aside<T>(&self, run: impl FnOnce() -> T) -> T {
-        self.bars.suspend(run)
+        self.is_aside.store(true, Ordering::SeqCst);
+        self.clear();
+        let done = run();
+        self.is_aside.store(false, Ordering::SeqCst);
+        done
     }
 
     /// An error.

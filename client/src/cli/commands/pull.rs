@@ -6,7 +6,6 @@ use super::super::args::{ConflictWord, PullArgs};
 use super::super::ask::{Answer, DECLINED};
 use super::super::json::{self, Json};
 use super::super::problem::{Exit, shown_path};
-use super::super::screen::Mode;
 use super::super::show::{self, Delivered, Destination, OfferView, TakenView};
 use super::super::units::size;
 use super::super::values::RelayWord;
@@ -82,7 +81,7 @@ fn consent(look: &Look, yes: bool, context: &Context) -> Result<Answer, Failure>
 /// Tells how a pull or the resuming of one ended.
 pub(super) fn finish(taken: Taken, to_stdout: bool, command: &str, context: &Context) -> Result<Exit, Failure> {
     context.report.set_id(taken.id);
-    context.screen.clear();
+    context.report.rest();
     let exit = if taken.exceptions > 0 { Exit::Exceptions } else { Exit::Done };
     let destination = destination(&taken.destination, to_stdout);
     let view = TakenView {
@@ -98,9 +97,6 @@ pub(super) fn finish(taken: Taken, to_stdout: bool, command: &str, context: &Con
         destination,
     };
     context.screen.say(&show::taken(context.style(), &view));
-    if context.screen.mode == Mode::Quiet && !to_stdout {
-        super::print("", context)?;
-    }
     context.report.finish();
     let folder = (!to_stdout).then(|| shown_path(&taken.destination));
     context.report.object(
@@ -168,7 +164,8 @@ fn show_offer(look: &Look, to_stdout: bool, context: &Context) {
         needed_bytes: look.needed_bytes(),
         free_bytes: look.free_bytes(),
     };
-    context.screen.clear();
+    context.report.rest();
+    context.report.expect(view.files, view.bytes);
     context.screen.say(&show::offer(context.style(), &view));
     let words = &context.style().words;
     match (look.is_continued(), look.complete()) {
