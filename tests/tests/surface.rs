@@ -34,7 +34,7 @@ fn completions_exist_for_every_shell() {
     let somebody = Person::new(&scratch, "somebody");
     for shell in ["bash", "zsh", "fish", "powershell"] {
         let script = somebody.run(["completions", shell]).exits(0).out();
-        assert!(script.contains("handover") && script.contains("--code-file"), "{shell}: {script}");
+        assert!(script.contains("handover") && script.contains("code-file"), "{shell}: {script}");
         assert!(!script.contains("relay-for-demo"), "{shell} offers what is hidden");
     }
 }

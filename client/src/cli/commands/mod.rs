@@ -43,7 +43,16 @@ pub(super) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
 }
 
 fn completions(shell: clap_complete::Shell, context: &Context) -> Result<Exit, Failure> {
-    let mut command = help::localized(Cli::command(), &context.style().words);
+    let whole = help::localized(Cli::command(), &context.style().words);
+    // The generators know nothing of hidden commands.
+    let shown = whole.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    let mut command = clap::Command::new("handover")
+        .version(env!("CARGO_PKG_VERSION"))
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .disable_help_subcommand(true)
+        .args(whole.get_arguments().cloned())
+        .subcommands(shown);
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut command, "handover", &mut script);
     print(&String::from_utf8_lossy(&script), context)
