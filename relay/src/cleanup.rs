@@ -10,6 +10,7 @@ use handover_shared::protocol::relay::{Effect, Share, Storage};
 
 use crate::ledger::operations;
 use crate::ledger::{Causes, LedgerError};
+use crate::live::Turn;
 use crate::serve::Relay;
 
 /// Transfers looked up at a time.
@@ -129,7 +130,7 @@ impl Relay {
             }
             Effect::DeleteBlocks => {
                 // Whoever appends must be out of the folder before it goes.
-                let _run = entry.take_over().await;
+                let _run = entry.take_over(Turn::End).await;
                 self.blocking("delete blocks", move |relay| relay.segments.delete(id)).await?;
             }
         }

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -42,11 +43,16 @@ const INCOMING_MAX: usize = 256;
 const INCOMING_BYTES_MAX: u64 = 64 * 1024;
 const INCOMING_TOTAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
+/// Connections so far.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
+
 /// Who is at the other end of a connection.
 #[derive(Clone, Debug)]
 pub struct Peer {
     /// The key it proved to hold.
     pub key: LinkKey,
+    /// Which connection it is, counted over all peers: a later one has a greater number.
+    pub number: u64,
     /// Where its packets came from when it connected.
     pub address: SocketAddr,
     connection: Connection,
@@ -129,7 +135,8 @@ impl Peer {
     pub fn of(connection: &Connection) -> Option<Self> {
         let presented = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
         let key = peer_key(&presented)?;
-        Some(Self { key, address: connection.remote_address(), connection: connection.clone() })
+        let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
+        Some(Self { key, number, address: connection.remote_address(), connection: connection.clone() })
     }
 
     /// Its key as people compare it, for logs.

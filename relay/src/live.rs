@@ -26,7 +26,23 @@ pub struct Entry {
     pub fetches: Semaphore,
     changed: watch::Sender<Change>,
     appender: tokio::sync::Mutex<()>,
-    latest_run: watch::Sender<u64>,
+    latest_run: watch::Sender<Latest>,
+}
+
+/// Who wanted to append last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Latest {
+    connection: u64,
+    run: u64,
+}
+
+/// For what the place of whoever appends is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// To append, on the connection of this number.
+    Append(u64),
+    /// To delete what was appended.
+    End,
 }
 
 /// That something changed; what, says the ledger.
@@ -40,7 +56,7 @@ pub struct Change {
 /// One run of appending; the only one while it lives, apart from those that are ending.
 pub struct Run<'a> {
     number: u64,
-    latest: watch::Receiver<u64>,
+    latest: watch::Receiver<Latest>,
     _only: MutexGuard<'a, ()>,
 }
 
@@ -83,16 +99,25 @@ impl Entry {
     }
 
     /// Asks whoever appends to stop, waits until that is done, and takes its place [S12.2]. `None` when somebody newer
-    /// came meanwhile.
-    pub async fn take_over(&self) -> Option<Run<'_>> {
-        let mut number = 0;
-        self.latest_run.send_modify(|latest| {
-            *latest += 1;
-            number = *latest;
+    /// came meanwhile, or before: what an abandoned connection still brings must not push its successor aside.
+    pub async fn take_over(&self, turn: Turn) -> Option<Run<'_>> {
+        let mut taken = None;
+        self.latest_run.send_if_modified(|latest| {
+            let connection = match turn {
+                Turn::Append(connection) => connection,
+                Turn::End => latest.connection,
+            };
+            if connection < latest.connection {
+                return false;
+            }
+            *latest = Latest { connection, run: latest.run + 1 };
+            taken = Some(latest.run);
+            true
         });
+        let number = taken?;
         let only = self.appender.lock().await;
         let latest = self.latest_run.subscribe();
-        let is_latest = *latest.borrow() == number;
+        let is_latest = latest.borrow().run == number;
         is_latest.then_some(Run { number, latest, _only: only })
     }
 }
@@ -102,6 +127,6 @@ impl Run<'_> {
     pub async fn superseded(&mut self) {
         let number = self.number;
         // The sender lives in the entry that this run borrows from.
-        drop(self.latest.wait_for(|latest| *latest != number).await);
+        drop(self.latest.wait_for(|latest| latest.run != number).await);
     }
 }

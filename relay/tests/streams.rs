@@ -157,6 +157,22 @@ async fn a_newer_run_takes_over_and_goes_on_behind_what_is_durable() {
 }
 
 #[tokio::test] // [S12.2]
+async fn what_an_abandoned_connection_still_brings_pushes_nobody_aside() {
+    let (folder, hand) = (tempfile::tempdir().unwrap(), Hand::new());
+    let running = start(folder.path(), &hand).await;
+    let (old, parcel) = (Client::seller(&running, 1).await, Parcel::new(1));
+    parcel.create_by(&old).await;
+    let new = Client::connect(&running, 1).await;
+    let (mut send, mut answers, _) = appending(&new, &parcel).await;
+
+    assert_eq!(old.fault(&parcel.append()).await, Fault::Superseded);
+
+    send.write_all(&parcel.blocks(0..2)).await.unwrap();
+    send.finish().unwrap();
+    assert_eq!(answers.last_durable().await, 2);
+}
+
+#[tokio::test] // [S12.2]
 async fn a_stream_that_ends_within_a_block_keeps_the_whole_ones() {
     let (folder, hand) = (tempfile::tempdir().unwrap(), Hand::new());
     let running = start(folder.path(), &hand).await;

@@ -61,7 +61,7 @@ pub const STREAMS_MAX: u32 = 16;
 pub const REFUSED_CLAIMS_MAX: usize = 64;
 /// Events sent in one snapshot.
 pub const EVENTS_MAX: usize = 256;
-/// Times a block that does not open is fetched again.
-pub const BLOCK_REPEATS_MAX: u32 = 3;
 /// A written invite: its bech32m part, `@`, a host name and a port.
 pub const INVITE_CHARS_MAX: usize = 90 + 1 + 253 + 6;
+/// Times a block that does not open is fetched again.
+pub const BLOCK_REPEATS_MAX: u32 = 3;

@@ -10,6 +10,7 @@
 //! | [`tree`] | what a folder holds, to the nanosecond, and how two differ |
 //! | [`data`] | seeded files and names |
 //! | [`needles`] | searches files and the memory of a process for what must not be there |
+//! | [`sim`] | the simulated world: three machines, one seeded clock, every fault |
 //! | [`wait`] | the one place where time passes |
 //!
 //! A test says what must happen; it never sleeps. Every random choice comes from one seed, and a test that fails prints
@@ -25,6 +26,7 @@ pub mod process;
 pub mod programs;
 pub mod relay;
 pub mod scratch;
+pub mod sim;
 pub mod tree;
 pub mod wait;
 

@@ -20,7 +20,7 @@ use super::{Exchange, Trouble};
 use crate::cleanup::CleanupError;
 use crate::ledger::operations;
 use crate::ledger::rows::{Segment, Write};
-use crate::live::{Entry, Run};
+use crate::live::{Entry, Run, Turn};
 use crate::serve::Relay;
 
 /// How long the stream is silent before what came is made durable.
@@ -38,7 +38,7 @@ pub(super) async fn append(relay: &Arc<Relay>, exchange: &mut Exchange, id: Tran
     // Only who may append can push another run aside.
     may_append(relay, id, by).await?;
     let entry = relay.live.entry(id);
-    let Some(mut run) = entry.take_over().await else {
+    let Some(mut run) = entry.take_over(Turn::Append(exchange.peer.number)).await else {
         return Err(Fault::Superseded.into());
     };
     let (durable, block_bytes) = may_append(relay, id, by).await?;

@@ -36,7 +36,7 @@ impl Kind {
         }
     }
 
-    /// The first line of its text, without the line feed.
+    /// The value of its first key, `statement`.
     pub fn header(self) -> &'static str {
         match self {
             Self::Offer => "handover-offer/v1",

@@ -323,7 +323,8 @@ impl Buyer {
         if !fault.is_passing() && !is_early {
             return self.end(End::Refused(fault));
         }
-        if fault == Fault::Draining && self.link == Link::Up {
+        // A relay that is leaving, or that refuses whoever comes: the next attempt needs another connection.
+        if fault == Fault::Draining && self.link == Link::Up || self.link == Link::Connecting {
             self.link = Link::Down;
             self.say(Output::Disconnect);
         }
@@ -550,6 +551,18 @@ mod tests {
         after(&mut buyer, NOW, Input::Refused(Fault::Draining));
         assert_eq!(after(&mut buyer, NOW, Input::Waited), [Output::Connect]);
         assert_eq!(after(&mut buyer, NOW, Input::Connected), [Output::Fetch(BlockIndex(2))]);
+    }
+
+    #[test] // [S12.7]
+    fn a_relay_that_refuses_the_greeting_is_reached_again() {
+        for fault in [Fault::Busy, Fault::Internal, Fault::Draining, Fault::StorageFull] {
+            let mut buyer = Buyer::new(Start::Claim, NOW);
+            assert_eq!(drained(&mut buyer), [Output::Connect]);
+            let refused = after(&mut buyer, NOW, Input::Refused(fault));
+            assert_eq!(refused, [Output::Disconnect, Output::Wait { attempt: 1, cause: Pause::Busy }], "{fault:?}");
+            assert_eq!(after(&mut buyer, NOW, Input::Waited), [Output::Connect], "{fault:?}");
+            assert_eq!(after(&mut buyer, NOW, Input::Connected), [Output::Claim], "{fault:?}");
+        }
     }
 
     #[test] // [S15.7]

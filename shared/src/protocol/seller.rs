@@ -255,8 +255,8 @@ impl Seller {
     pub fn room(&self) -> u64 {
         let outstanding = self.sealed.0.saturating_sub(self.acknowledged.0);
         match self.begun {
-            Some(_) => self.start.window.0.max(1).saturating_sub(outstanding),
-            None => 0,
+            Some(_) if self.link != Link::Over => self.start.window.0.max(1).saturating_sub(outstanding),
+            _ => 0,
         }
     }
 
@@ -278,7 +278,7 @@ impl Seller {
             (Link::Pausing, Input::PauseOver) => self.connect(now),
             (Link::New | Link::Pausing, _) | (_, Input::PauseOver) => {}
             (_, Input::Lost(trouble)) => self.trouble(trouble),
-            (_, Input::Refused(refused)) => self.on_refused(refused),
+            (_, Input::Refused(refused)) => self.on_refused(now, refused),
             (Link::Connecting, Input::Connected) => self.next_operation(now),
             (Link::Creating, Input::Created(created)) => self.on_created(now, created),
             (Link::AppendAsked, Input::Appending(durable)) => self.on_appending(now, durable),
@@ -425,7 +425,7 @@ impl Seller {
         }
     }
 
-    fn on_refused(&mut self, refused: Refused) {
+    fn on_refused(&mut self, now: Millis, refused: Refused) {
         match refused.known() {
             // Nothing is promised yet: whoever asks should hear at once that there is no room.
             Some(Fault::StorageFull) if self.link == Link::Creating => self.end(Ending::Refused(refused)),
@@ -434,6 +434,11 @@ impl Seller {
             Some(Fault::NotComplete) if self.link == Link::Completing => {
                 let durable = BlockCount(refused.number.unwrap_or(0));
                 self.end(Ending::BlocksLost { acknowledged: self.acknowledged, durable });
+            }
+            // Somebody has the whole of it, and the receipt itself is still to be seen.
+            Some(Fault::Receipted) if self.start.afterwards == Afterwards::Watch && self.link != Link::Watching => {
+                self.reached = Reached::Completed;
+                self.next_operation(now);
             }
             Some(Fault::Receipted) => self.end(Ending::Receipted),
             _ => self.end(Ending::Refused(refused)),

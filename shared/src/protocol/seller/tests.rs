@@ -213,6 +213,9 @@ fn no_more_is_taken_than_the_window_holds() {
     assert_eq!(bench.seller.room(), 3);
     bench.say(Input::Durable(BlockCount(3)));
     assert_eq!(bench.seller.room(), 3, "said twice counts once");
+
+    bench.say(Input::Refused(Fault::Revoked.into()));
+    assert_eq!(bench.seller.room(), 0, "nothing is welcome when it is over");
 }
 
 #[test] // [S12.2]
@@ -303,6 +306,19 @@ fn faults_end_it_or_pass() {
         let mut bench = Bench::new(start(Reached::Completed, Afterwards::Watch));
         bench.say(Input::Connected);
         assert_eq!(bench.say(Input::Told { phase, next_event: 1 }), ended(Ending::Refused(fault.into())));
+    }
+}
+
+#[test] // [S10.10]
+fn a_seller_who_waits_for_the_receipt_sees_it_however_it_learns_of_it() {
+    for reached in [Reached::Nothing, Reached::Created] {
+        let mut bench = Bench::new(start(reached, Afterwards::Watch));
+        bench.say(Input::Connected);
+        assert_eq!(bench.say(Input::Refused(Fault::Receipted.into())), [Output::Watch { from_event: 0 }]);
+        assert_eq!(bench.say(Input::Lost(Trouble::Lost)), paused(1, Trouble::Lost));
+        bench.say(Input::PauseOver);
+        assert_eq!(bench.say(Input::Connected), [Output::Watch { from_event: 0 }]);
+        assert_eq!(bench.say(Input::Told { phase: Phase::Receipted, next_event: 5 })[1..], ended(Ending::Receipted));
     }
 }
 
