@@ -178,6 +178,21 @@ fn a_sealed_offer_opens_for_who_has_the_code() {
     assert!(proof::open_offer(&world.keys, &vec![0; 300_000], &TID).is_err());
 }
 
+#[test] // [S2.3]
+fn a_summary_is_hashed_as_it_came_and_not_as_it_would_be_written() {
+    let world = World::new();
+    let (statement, summary) = (world.offer.to_text(), world.summary.to_bytes());
+    let kept = |summary: Vec<u8>| {
+        let signature = proof::sign(Kind::Offer, &statement, &world.seller).unwrap();
+        proof::KeptOffer { statement: statement.clone(), signature, summary, sealed_digest: Digest([0; 32]) }
+    };
+    assert!(proof::reopen_offer(kept(summary.clone()), &TID).is_ok());
+    // The same array with its length in two bytes: a second encoding of one value.
+    let mut other = vec![0x98, summary[0] & 0x1f];
+    other.extend_from_slice(&summary[1..]);
+    assert_eq!(proof::reopen_offer(kept(other), &TID).unwrap_err(), ProofFault::Mismatch("summary"));
+}
+
 #[test] // [S10.7]
 fn an_offer_is_made_only_of_what_fits_together() {
     let world = World::new();
