@@ -9,7 +9,7 @@ use handover_shared::keys::Secret;
 use handover_shared::keys::hybrid::{HybridPublic, bundle, release_share};
 use handover_shared::proof::{ClaimCheck, check_claim, digest};
 use handover_shared::protocol::message::{At, Claim, Create, Durable, Peeked, Refused, Released, Reply};
-use handover_shared::protocol::relay::{CheckedClaim, Effect, Terms, Transfer};
+use handover_shared::protocol::relay::{CheckedClaim, Effect, Share, Terms, Transfer};
 
 use super::ctx::{Ctx, End, Packet};
 use super::faults::Mutant;
@@ -52,6 +52,9 @@ impl Relay {
             }
             Act::Commit => {
                 self.ledger.commit();
+                if self.ledger.durable_row(id).is_some_and(|row| row.transfer.share == Share::Erased) {
+                    ctx.model.share_is_erased();
+                }
                 self.wake_all(ctx);
             }
             Act::Answer => {
