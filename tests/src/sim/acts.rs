@@ -423,7 +423,7 @@ fn check(task: &Task, terms: &Terms, claim: &Claim) -> Result<CheckedClaim, Refu
         channel: Some(&task.channel),
     };
     let verified = check_claim(&check, &claim.text, &claim.identity_signature, &claim.claim_signature)
-        .map_err(|_| Refused::of(Fault::ClaimRefused))?;
+        .or(Err(Refused::of(Fault::ClaimRefused)))?;
     Ok(CheckedClaim::new(
         verified,
         claim.hybrid_key.clone(),
