@@ -52,7 +52,12 @@ impl Serving {
     }
 
     /// Asks it to stop; gives its exit code, what else was on standard output, and standard error.
-    fn terminate(mut self) -> (Option<i32>, String, String) {
+    async fn terminate(self) -> (Option<i32>, String, String) {
+        // Away from the clients' thread, so that they hear the goodbye.
+        tokio::task::spawn_blocking(|| self.terminate_and_wait()).await.unwrap()
+    }
+
+    fn terminate_and_wait(mut self) -> (Option<i32>, String, String) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         let (mut out, mut err) = (String::new(), String::new());
@@ -89,7 +94,7 @@ async fn the_first_start_prints_one_line_and_a_text_for_people() {
     assert_ne!(port, 0);
     serving.seller(1).await;
 
-    let (code, more, err) = serving.terminate();
+    let (code, more, err) = serving.terminate().await;
 
     assert_eq!((code, more.as_str()), (Some(0), ""));
     for part in ["is running", "SHA256:", &format!("UDP {port}"), "handover relay add INVITE", "Data folder"] {
@@ -98,15 +103,15 @@ async fn the_first_start_prints_one_line_and_a_text_for_people() {
     assert!(!err.contains("hr1"), "{err}");
 }
 
-#[test]
-fn the_text_is_chinese_where_the_locale_is() {
+#[tokio::test]
+async fn the_text_is_chinese_where_the_locale_is() {
     let folder = tempfile::tempdir().unwrap();
     let serving = serve(folder.path(), &["--lang", "zh-CN", "--advertise", "relay.example"]);
     let address = &serving.invite.address;
     assert_eq!(address.host, "relay.example");
     assert_ne!(address.port, 4433);
 
-    let (code, _, err) = serving.terminate();
+    let (code, _, err) = serving.terminate().await;
 
     assert_eq!(code, Some(0));
     assert!(err.contains("已启动") && err.contains("卖方执行"), "{err}");
@@ -146,7 +151,7 @@ async fn a_kill_at_any_moment_takes_nothing_that_was_acknowledged() {
     seller.ask(&parcel.complete(total)).await;
     buyer.claimed(&parcel, &client).await;
     assert!(client.fetch(&parcel, 0).await == parcel.blocks(0..total));
-    assert_eq!(serving.terminate().0, Some(0));
+    assert_eq!(serving.terminate().await.0, Some(0));
 }
 
 #[tokio::test]
@@ -226,7 +231,7 @@ async fn the_fullest_log_holds_no_secret() {
     seller.watch_until_deleted(&parcel).await;
     assert_eq!(client.fault(&parcel.peek()).await, Fault::Receipted);
 
-    let (_, _, log) = serving.terminate();
+    let (_, _, log) = serving.terminate().await;
 
     let log = log.to_lowercase();
     let hex = |bytes: &[u8]| handover_shared::ids::hex(bytes);

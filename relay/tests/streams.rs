@@ -341,3 +341,45 @@ async fn a_drain_keeps_whole_blocks_and_says_goodbye() {
     let running = start(folder.path(), &hand).await;
     assert_eq!(appending(&Client::connect(&running, 1).await, &parcel).await.2, 2);
 }
+
+#[tokio::test] // [S12.2]
+async fn a_seller_that_does_not_listen_holds_nothing_up() {
+    let (folder, hand) = (tempfile::tempdir().unwrap(), Hand::new());
+    let running = start(folder.path(), &hand).await;
+    let (seller, parcel) = (Client::seller(&running, 1).await, Parcel::new(1));
+    parcel.create_by(&seller).await;
+    let appending_bytes = u32::try_from(Reply::Appending(Durable { durable: BlockCount(0) }).to_bytes().len()).unwrap();
+    let deaf = Client::connect_deaf(&running, 1, appending_bytes).await;
+    let (mut send, deaf_answers) = deaf.open(&parcel.append()).await;
+    for index in 0..3 {
+        send.write_all(&parcel.block(index)).await.unwrap();
+        seller.watch_until(&parcel, |snapshot| snapshot.durable == BlockCount(index + 1)).await;
+    }
+
+    // What it has finished is not acknowledged to it, and still the next run is not kept waiting.
+    send.finish().unwrap();
+    assert_eq!(seller.append(&parcel, 3..5).await, 5);
+    drop(deaf_answers);
+}
+
+#[tokio::test]
+async fn a_buyer_fetches_only_so_often_at_once() {
+    let (folder, hand) = (tempfile::tempdir().unwrap(), Hand::new());
+    let running = start(folder.path(), &hand).await;
+    let (seller, parcel) = (Client::seller(&running, 1).await, Parcel::new(1));
+    parcel.create_by(&seller).await;
+    let client = Client::connect(&running, 2).await;
+    Buyer::new(1).claimed(&parcel, &client).await;
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        open.push(fetching(&client, &parcel, 0).await);
+    }
+    assert_eq!(client.fault(&parcel.fetch(0)).await, Fault::Busy);
+
+    assert_eq!(seller.append(&parcel, 0..1).await, 1);
+    seller.ask(&parcel.complete(1)).await;
+
+    for (_, mut answers) in open {
+        assert!(answers.rest().await == Ok(parcel.block(0)));
+    }
+}

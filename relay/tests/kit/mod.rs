@@ -17,7 +17,7 @@ use handover_shared::proof::{Agreement, Channel, ClaimText, Fingerprint, Identit
 use handover_shared::protocol::message::*;
 use handover_shared::tls::{ExpectedRelay, LinkSecret, client_config};
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{Connection, Endpoint, ReadExactError, RecvStream, SendStream};
+use quinn::{Connection, Endpoint, ReadExactError, RecvStream, SendStream, TransportConfig};
 use zeroize::Zeroizing;
 
 /// The relay's time at the start of a test with its own clock.
@@ -73,9 +73,21 @@ impl Client {
     }
 
     pub async fn connect_to(address: SocketAddr, relay: LinkKey, seed: u8) -> Self {
+        Self::connect_with(address, relay, seed, TransportConfig::default()).await
+    }
+
+    /// Somebody who can be sent only so many bytes on a stream.
+    pub async fn connect_deaf(running: &Running, seed: u8, stream_bytes: u32) -> Self {
+        let mut transport = TransportConfig::default();
+        transport.stream_receive_window(stream_bytes.into());
+        Self::connect_with(running.address, running.key, seed, transport).await
+    }
+
+    async fn connect_with(address: SocketAddr, relay: LinkKey, seed: u8, transport: TransportConfig) -> Self {
         let secret = LinkSecret::of_seed(Zeroizing::new([seed; 32])).unwrap();
         let tls = client_config(&secret, ExpectedRelay::Key(relay)).unwrap();
-        let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+        let mut config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
+        config.transport_config(Arc::new(transport));
         let mut endpoint = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
         endpoint.set_default_client_config(config);
         let connection = endpoint.connect(address, "relay").unwrap().await.expect("connects");

@@ -2,10 +2,10 @@
 //!
 //! # Shape
 //! `u32 length ‖ u8 type ‖ CBOR array`, big-endian; the length counts type and CBOR. One request opens a stream; what
-//! follows is said at the operation in SPEC [S12]. Blocks travel raw, without any framing.
+//! follows is said at the operation in SPEC S12. Blocks travel raw, without any framing.
 //!
 //! # Source
-//! SPEC [S11.3] [S11.4] [S12].
+//! SPEC [S11.3] [S11.4] S12.
 
 use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;
