@@ -1,5 +1,7 @@
 //! The program as people and scripts meet it: real processes, what they write, how they end, in both languages.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails has to stop")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};

@@ -234,7 +234,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let table: [(&[(&str, &str)], &str, &str); 6] = [
+        type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+        let table: [Row; 6] = [
             (&[("HANDOVER_EXPIRES", "soon")], "", "HANDOVER_EXPIRES"),
             (&[], "expires = \"soon\"", "expires"),
             (&[], "no-qr = 7", "no-qr"),

@@ -28,7 +28,11 @@ fn dress(command: Command, words: &Words, path: &str, usage_path: &str) -> Comma
         command = command.mut_args(|arg| dress_arg(arg, words, path));
     }
     let usage = usage_line(&command, words, usage_path);
-    let template = format!("{{about-with-newline}}\n{} {{usage}}\n\n{{all-args}}", t!(words, "heading-usage"));
+    let template =
+        format!("{{about-with-newline}}\n{} {{usage}}\n\n{{all-args}}{{after-help}}", t!(words, "heading-usage"));
+    if path == "handover" {
+        command = command.after_help(format!("{}\n\n{}", t!(words, "help-defaults"), t!(words, "help-exit-codes")));
+    }
     command = command
         .override_usage(usage)
         .help_template(template)

@@ -354,7 +354,8 @@ mod tests {
             pairs.iter().map(|(name, value)| ((*name).to_owned(), OsString::from(value))).collect()
         };
         let chinese = [("LANG", "zh_CN.UTF-8")];
-        let table: [(&[&str], &[(&str, &str)], Option<&str>, Language); 8] = [
+        type Row<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)], Option<&'a str>, Language);
+        let table: [Row; 8] = [
             (&["handover"], &[], None, Language::English),
             (&["handover"], &chinese, None, Language::Chinese),
             (&["handover"], &[("LANG", "zh_CN"), ("LC_ALL", "en_US.UTF-8")], None, Language::English),

@@ -81,6 +81,10 @@ pub(crate) struct View {
     pub(crate) speed: Option<f64>,
     pub(crate) eta_seconds: Option<u64>,
     pub(crate) stalled: Option<(u32, StallCause)>,
+    /// Seconds since anything moved, once they are many.
+    pub(crate) still_seconds: Option<u64>,
+    /// Bytes of an earlier run.
+    pub(crate) resumed_bytes: u64,
     pub(crate) exceptions: u64,
 }
 
@@ -116,17 +120,17 @@ pub(crate) fn total_line(style: &Style, view: &View) -> String {
     } else {
         parts.push(span(style, view.stage_seconds));
     }
-    if let Some((attempt, cause)) = view.stalled {
-        parts.push(style.tone(Tone::Notable, &stalled(style, attempt, cause)));
-    }
+    let trouble = trouble(style, view, stage);
+    let is_troubled = trouble.is_some();
+    parts.extend(trouble.map(|text| style.tone(Tone::Notable, &text)));
     let mut line = format!("  {label} ");
     let mut used = columns(&line);
     for (index, part) in parts.iter().enumerate() {
-        // What comes last says least; a stall says most.
-        let is_stall = view.stalled.is_some() && index + 1 == parts.len();
+        // What comes last says least; trouble says most.
+        let is_trouble = is_troubled && index + 1 == parts.len();
         let gap = if index > 0 { "  " } else { "" };
         let room = gap.len() + visible_columns(part);
-        if used + room > style.width && !is_stall {
+        if used + room > style.width && !is_trouble {
             continue;
         }
         line.push_str(gap);
@@ -147,7 +151,7 @@ fn counted(style: &Style, view: &View) -> Vec<String> {
         }
         None => parts.push(size(progress.bytes_done)),
     }
-    if view.stalled.is_some() {
+    if view.stalled.is_some() || view.still_seconds.is_some() {
         return parts;
     }
     if let Some(bytes) = view.speed {
@@ -162,7 +166,7 @@ fn counted(style: &Style, view: &View) -> Vec<String> {
         }
         None => parts.push(t!(words, "count-files", count = progress.files_done)),
     }
-    let packed = progress.bytes_done as f64 / progress.wire_bytes.max(1) as f64;
+    let packed = progress.bytes_done.saturating_sub(view.resumed_bytes) as f64 / progress.wire_bytes.max(1) as f64;
     if view.stage == Some(Stage::Sending) && progress.wire_bytes >= PACKED_BYTES_MIN && packed >= PACKED_MIN {
         parts.push(t!(words, "packed", factor = format!("{packed:.1}")));
     }
@@ -177,6 +181,15 @@ fn counted(style: &Style, view: &View) -> Vec<String> {
 fn bar(done: u64, total: u64) -> String {
     let filled = percent(done, total) as usize * BAR_COLUMNS / 100;
     format!("{}{}", "━".repeat(filled), "╌".repeat(BAR_COLUMNS - filled))
+}
+
+/// Why nothing moves, if nothing does.
+fn trouble(style: &Style, view: &View, stage: Stage) -> Option<String> {
+    match (view.stalled, view.still_seconds) {
+        (Some((attempt, cause)), _) => Some(stalled(style, attempt, cause)),
+        (None, Some(seconds)) if counts_bytes(stage) => Some(t!(style.words, "still", span = span(style, seconds))),
+        _ => None,
+    }
 }
 
 /// Why nothing moves.
@@ -289,6 +302,23 @@ mod tests {
             style.width = width;
             assert!(total_line(&style, &view).contains("reconnecting (3)"), "{}", total_line(&style, &view));
         }
+    }
+
+    #[test]
+    fn standing_still_is_told_instead_of_a_speed() {
+        let style = Style::plain(Language::English);
+        let line = total_line(&style, &View { still_seconds: Some(4), ..sending() });
+        assert_eq!(line, "  Sending      62 %  2.0/3.2 GB  nothing has moved for 4 s");
+        let waiting = View { stage: Some(Stage::Waiting), still_seconds: Some(4), ..sending() };
+        assert!(!total_line(&style, &waiting).contains("moved"));
+    }
+
+    #[test]
+    fn compression_counts_this_run_only() {
+        let mut style = Style::plain(Language::English);
+        style.width = 120;
+        let view = View { resumed_bytes: 1_513_000_000, ..sending() };
+        assert!(!total_line(&style, &view).contains("packed"), "{}", total_line(&style, &view));
     }
 
     #[test]

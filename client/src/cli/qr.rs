@@ -64,7 +64,7 @@ mod tests {
         for y in 0..side {
             for x in 0..side {
                 let char = rows[(y + QUIET) / 2][x + QUIET];
-                let is_light = char == '█' || char == if (y + QUIET) % 2 == 0 { '▀' } else { '▄' };
+                let is_light = char == '█' || char == if (y + QUIET).is_multiple_of(2) { '▀' } else { '▄' };
                 assert_eq!(is_light, modules[y * side + x] == Color::Light, "{x} {y}");
             }
         }

@@ -25,6 +25,9 @@ const PLAIN_EVERY_MS: u64 = 30_000;
 /// With `--json` progress is written at most this often.
 const JSON_EVERY_MS: u64 = 1_000;
 
+/// After this long without a byte it is said that nothing moves.
+const STILL_AFTER_MS: u64 = 3_000;
+
 /// Whether the picture of the code is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Picture {
@@ -52,6 +55,10 @@ struct Live {
     stage_ms: u64,
     last_plain_ms: u64,
     last_json_ms: Option<u64>,
+    /// When bytes or files last became more.
+    moved_ms: u64,
+    /// A continued run tells the code before it has reached the relay.
+    expires_untold: Option<Millis>,
     id: Option<u64>,
     embedded: Embedded,
     relay: String,
@@ -83,6 +90,8 @@ impl Report {
             stage_ms: 0,
             last_plain_ms: 0,
             last_json_ms: None,
+            moved_ms: 0,
+            expires_untold: None,
             id: None,
             embedded: Embedded::No,
             relay: String::new(),
@@ -200,6 +209,8 @@ impl Report {
         }
         live.view.speed = live.meter.speed();
         live.view.eta_seconds = live.meter.eta_seconds();
+        let still_ms = now_ms.saturating_sub(live.moved_ms.max(live.stage_ms));
+        live.view.still_seconds = (still_ms >= STILL_AFTER_MS).then_some(still_ms / 1000);
         live.view.stage_seconds = now_ms.saturating_sub(live.stage_ms) / 1000;
         live.view.clone()
     }
@@ -247,23 +258,40 @@ impl Report {
     }
 
     fn code_ready(&self, id: u64, ticket: &Ticket, expires: Millis, continued: bool, spent: bool) {
-        let (embedded, relay) = {
+        {
             let mut live = self.live();
             live.id = Some(id);
-            (live.embedded, live.relay.clone())
-        };
+            live.expires_untold = Some(expires);
+        }
         let text = ticket.to_text();
         self.write_code_file(&text, id);
+        self.relay_row();
         let style = &self.screen.style;
-        self.screen.say(&show::relay(style, &relay, embedded, expires));
         if spent {
             self.screen.say(&format!("\n  {}\n", t!(style.words, "code-spent")));
-        } else {
+            return;
+        }
+        // The code's line is written in two parts, which no progress may come between.
+        self.screen.aside(|| {
             self.screen.say(&show::code_lead(style, if continued { Continued::Yes } else { Continued::No }));
             self.show_code(&text);
             self.screen.say(&show::code_tail(style, id));
             self.show_picture(&text);
             self.screen.say("\n");
+        });
+    }
+
+    /// Tells where the relay is and how long it keeps the data, once both are known.
+    fn relay_row(&self) {
+        let (embedded, relay, expires) = {
+            let mut live = self.live();
+            if live.relay.is_empty() {
+                return;
+            }
+            (live.embedded, live.relay.clone(), live.expires_untold.take())
+        };
+        if let Some(expires) = expires {
+            self.screen.say(&show::relay(&self.screen.style, &relay, embedded, expires));
         }
     }
 
@@ -333,6 +361,7 @@ impl Report {
         let say = |text: String| self.screen.say(&text);
         match event {
             Event::Scanned(found) => say(show::scanned(style, found)),
+            Event::RelayReached { .. } => self.relay_row(),
             Event::Stalled { attempt: 1, cause } if !self.screen.has_moving_lines() => {
                 say(format!("  {}\n", stalled(style, 1, *cause)));
             }
@@ -367,6 +396,7 @@ impl Report {
 
     /// Brings what is known up to date.
     fn note(&self, event: &Event) {
+        let now_ms = self.elapsed_ms();
         let mut live = self.live();
         match event {
             Event::Scanning { files, bytes } => live.view.scanning = (*files, *bytes),
@@ -381,6 +411,9 @@ impl Report {
                 live.view.stalled = None;
             }
             Event::Progress(progress) => {
+                if live.view.progress != *progress {
+                    live.moved_ms = now_ms;
+                }
                 live.view.progress = progress.clone();
                 live.view.stalled = None;
             }
@@ -389,7 +422,10 @@ impl Report {
                 live.meter.restart();
             }
             Event::Moving => live.view.stalled = None,
-            Event::Resumed { .. } => live.meter.restart(),
+            Event::Resumed { bytes, .. } => {
+                live.view.resumed_bytes = *bytes;
+                live.meter.restart();
+            }
             Event::Exception { path, reason } => {
                 live.view.exceptions += 1;
                 if live.exceptions.len() < show::EXCEPTIONS_SHOWN {

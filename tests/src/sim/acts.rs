@@ -9,7 +9,7 @@ use handover_shared::keys::Secret;
 use handover_shared::keys::hybrid::{HybridPublic, bundle, release_share};
 use handover_shared::proof::{ClaimCheck, check_claim, digest};
 use handover_shared::protocol::message::{At, Claim, Create, Durable, Peeked, Refused, Released, Reply};
-use handover_shared::protocol::relay::{CheckedClaim, Effect, Terms, Transfer};
+use handover_shared::protocol::relay::{CheckedClaim, Effect, Share, Terms, Transfer};
 
 use super::ctx::{Ctx, End, Packet};
 use super::faults::Mutant;
@@ -52,6 +52,9 @@ impl Relay {
             }
             Act::Commit => {
                 self.ledger.commit();
+                if self.ledger.durable_row(id).is_some_and(|row| row.transfer.share == Share::Erased) {
+                    ctx.model.share_is_erased();
+                }
                 self.wake_all(ctx);
             }
             Act::Answer => {
@@ -420,7 +423,7 @@ fn check(task: &Task, terms: &Terms, claim: &Claim) -> Result<CheckedClaim, Refu
         channel: Some(&task.channel),
     };
     let verified = check_claim(&check, &claim.text, &claim.identity_signature, &claim.claim_signature)
-        .map_err(|_| Refused::of(Fault::ClaimRefused))?;
+        .or(Err(Refused::of(Fault::ClaimRefused)))?;
     Ok(CheckedClaim::new(
         verified,
         claim.hybrid_key.clone(),

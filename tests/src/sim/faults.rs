@@ -45,8 +45,8 @@ pub enum Mutant {
     SendBeforeJournal,
     /// The tail is sent before its seal is kept [S14.2].
     SealNotKept,
-    /// New marks follow before the old ones of blocks that are made again are forgotten for good [S14.4].
-    ResumeWithoutSync,
+    /// The marks of blocks that are made again are not forgotten [S14.4].
+    OldMarksKept,
     /// The code is shown before `Created` came [S14.3].
     CodeBeforeCreated,
     /// The transfer is taken for complete when `Complete` is sent [S14.4].
@@ -70,6 +70,16 @@ pub enum Mutant {
 }
 
 impl Mutant {
+    /// Who breaks the rule, as a place in a table of relay, seller, buyer.
+    fn role(self) -> usize {
+        match self {
+            Self::TwoAppenders | Self::OldestRunWins => 1,
+            it if it < Self::CreateBeforeJournal => 0,
+            it if it < Self::ClaimBeforeKeys => 1,
+            _ => 2,
+        }
+    }
+
     /// All of them.
     pub const ALL: [Self; 31] = [
         Self::AcknowledgeBeforeSegment,
@@ -92,7 +102,7 @@ impl Mutant {
         Self::CreateBeforeJournal,
         Self::SendBeforeJournal,
         Self::SealNotKept,
-        Self::ResumeWithoutSync,
+        Self::OldMarksKept,
         Self::CodeBeforeCreated,
         Self::CompleteEarly,
         Self::ResumeBehindMade,
@@ -176,6 +186,22 @@ impl Faults {
             0..8 => Self { revoke_at_ms: Some(at), ..faults },
             8..16 => Self { expires_ms: Some(at + 5_000), ..faults },
             _ => faults,
+        }
+    }
+
+    /// More of what hurts whoever breaks this rule: it shows only in a crash at the right moment.
+    pub fn harshen(&mut self, rng: &mut Rng, mutant: Mutant) {
+        for (role, stop) in self.stop_millionths.iter_mut().enumerate() {
+            let most = if mutant.role() == role { 80_000 } else { 10_000 };
+            *stop = (*stop).max(rng.within(1_000..=most));
+        }
+        self.power_percent = rng.within(40..=100);
+        self.late = true;
+        self.latency_ms = self.latency_ms.max(50);
+        self.stall_millionths = self.stall_millionths.max(rng.below(80_000));
+        self.until_ms = self.until_ms.max(120_000);
+        if mutant == Mutant::RevokedBeforeLedger {
+            self.revoke_at_ms = Some(rng.within(1..=60_000));
         }
     }
 

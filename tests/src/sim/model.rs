@@ -95,6 +95,10 @@ impl Model {
         if self.released.len() == 1 { Ok(()) } else { Err("[S13.5] the share left to two keys".into()) }
     }
 
+    pub fn share_is_erased(&mut self) {
+        self.is_share_erased = true;
+    }
+
     pub fn served(&mut self, index: u64, bytes: &[u8]) -> Result<(), String> {
         let hash = block_hash(bytes);
         let before = *self.served.entry(index).or_insert(hash);

@@ -444,11 +444,10 @@ impl SellerShell {
         let lines = marks.iter().flat_map(journal::Mark::line).collect();
         let ops =
             [DiskOp::Append("records".into(), Vec::new()), DiskOp::Truncate("records".into(), records_bytes as usize)];
-        let mut marks = replace("marks", lines).to_vec();
-        if ctx.is(Mutant::ResumeWithoutSync) {
-            marks.retain(|op| !matches!(op, DiskOp::SyncNames));
+        self.main.extend(ops.into_iter().map(Step::Disk));
+        if !ctx.is(Mutant::OldMarksKept) || marks.is_empty() {
+            self.main.extend(replace("marks", lines).into_iter().map(Step::Disk));
         }
-        self.main.extend(ops.into_iter().chain(marks).map(Step::Disk));
         self.main.push_back(Step::Pack(block));
     }
 

@@ -61,7 +61,10 @@ pub struct World {
 impl World {
     pub fn new(seed: u64, mutant: Option<Mutant>, is_traced: bool) -> Self {
         let mut rng = Rng::new(seed);
-        let faults = Faults::draw(&mut rng);
+        let mut faults = Faults::draw(&mut rng);
+        if let Some(mutant) = mutant {
+            faults.harshen(&mut rng, mutant);
+        }
         let source = Source::generate(&mut rng);
         let mut ctx = Ctx::new(rng, faults, mutant, source, is_traced);
         ctx.trace(|| "a world begins".into());

@@ -14,6 +14,9 @@ pub(super) const FOLDER: &str = "客户资料 Customers";
 /// What stands in a file and must be found nowhere at the relay.
 pub(super) const PLANTED: [&str; 3] = ["张伟", "Müller GmbH", "customers.csv"];
 
+/// The dataset's folders, those inside before the one around them.
+const FOLDERS: [&str; 8] =
+    ["orders", "合同 Contracts", "旧系统", "customers", "backup", "photos", "archive 2019 (empty)", ""];
 const SEED: u64 = 0x6861_6e64_6f76_6572;
 const BIRTH: Duration = Duration::from_nanos(1_760_000_000_123_456_789);
 const SURNAMES: [&str; 10] = ["王", "李", "张", "刘", "陈", "杨", "赵", "黄", "周", "吴"];
@@ -36,8 +39,7 @@ const GOODS: [&str; 6] =
 pub(super) fn write(below: &Path, files: u64, bytes: u64) -> io::Result<PathBuf> {
     let root = below.join(FOLDER);
     let mut set = Set { root: root.clone(), random: Random::new(SEED), bytes: 0, files: 0, age: 0 };
-    for folder in ["", "orders", "合同 Contracts", "旧系统", "customers", "backup", "photos", "archive 2019 (empty)"]
-    {
+    for folder in FOLDERS {
         fs::create_dir_all(root.join(folder))?;
     }
     set.tables()?;
@@ -47,6 +49,10 @@ pub(super) fn write(below: &Path, files: u64, bytes: u64) -> io::Result<PathBuf>
         set.customer_file()?;
     }
     set.dump(bytes.saturating_sub(set.bytes))?;
+    #[cfg(unix)]
+    for folder in FOLDERS {
+        File::open(root.join(folder))?.set_modified(SystemTime::UNIX_EPOCH + BIRTH)?;
+    }
     Ok(root)
 }
 

@@ -84,7 +84,7 @@ impl Party {
         for told in running.told.drain(..) {
             join(told);
         }
-        let read = reading.join().unwrap_or_else(|_panicked| Ok(None))?;
+        let read = reading.join().unwrap_or(Ok(None))?;
         Ok(Some(Ended { status, stdout: read.unwrap_or_default().trim_end().to_owned() }))
     }
 }
@@ -111,10 +111,10 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            if let Err(error) = self.child.kill().and_then(|()| self.child.wait().map(drop)) {
-                tracing::debug!("a party of the demo could not be stopped: {error}");
-            }
+        if matches!(self.child.try_wait(), Ok(None))
+            && let Err(error) = self.child.kill().and_then(|()| self.child.wait().map(drop))
+        {
+            tracing::debug!("a party of the demo could not be stopped: {error}");
         }
         for told in self.told.drain(..) {
             join(told);
