@@ -54,18 +54,6 @@ fn a_second_buyer_is_refused_and_the_seller_sees_it() {
     assert_eq!(refused, Some(2), "the attempts are told to scripts\n{told}");
 }
 
-#[test] // [S13.6]
-fn a_stranger_after_the_receipt_is_refused_and_the_seller_sees_it() {
-    let scene = scene();
-    let code = scene.seller.pushed(&scene.relay, [&scene.source]);
-    scene.buyer.pull(&code, scene.scratch.join("out")).run().exits(0);
-    scene.seller.run(["wait", "1"]).exits(0);
-    let before = scene.seller.run(["status", "1"]).exits(0).out();
-    Person::new(&scene.scratch, "stranger").pull(&code, scene.scratch.join("stolen")).run().exits(7);
-    let after = scene.seller.run(["status", "1"]).exits(0).out();
-    assert_ne!(before, after, "the attempt shows in the status");
-}
-
 #[test] // [S13.7]
 fn a_code_is_spent_after_the_receipt_also_for_its_buyer_elsewhere() {
     let scene = scene();

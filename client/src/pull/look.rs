@@ -145,10 +145,17 @@ fn continued(home: &Home, folder: &Folder, out: Option<&Path>, to_stdout: bool) 
     let transfer = facts.transfer_id()?;
     let offer = kept::read_offer(&held, &transfer)?;
     let kept_destination = facts.destination.as_ref().and_then(|kept| kept.to_path());
+    let is_delivered = facts.state == State::Delivered;
+    if let (true, Some(kept), Some(out)) = (is_delivered, &kept_destination, out)
+        && absolute(out)? != *kept
+    {
+        // The relay has deleted the data, so no other folder can be filled.
+        return Err(Error::Refused { fault: Fault::Receipted, number: None, time: facts.receipted_ms.map(Millis) });
+    }
     let destination = match (kept_destination, out) {
         (Some(kept), _) => kept,
         (None, Some(out)) => absolute(out)?,
-        (None, None) if to_stdout || facts.state == State::Delivered => PathBuf::from("-"),
+        (None, None) if to_stdout || is_delivered => PathBuf::from("-"),
         (None, None) => return Err(Error::AnswerNeeded { option: "--out" }),
     };
     // What went to standard output is gone: there is nothing to continue.
@@ -307,7 +314,8 @@ impl Look {
         match &self.origin {
             Origin::Fresh(fresh) => fresh.peeked.phase == Phase::Complete,
             Origin::Continued(continued) => {
-                matches!(&continued.checkpoint, Some(Checkpoint { stage: Kept::Whole(_), .. }))
+                continued.facts.state == State::Delivered
+                    || matches!(&continued.checkpoint, Some(Checkpoint { stage: Kept::Whole(_), .. }))
             }
         }
     }
