@@ -90,12 +90,9 @@ impl Relay {
     fn store(&mut self, task: &Task, act: Act) {
         let id = task.transfer;
         match act {
-            Act::PutShare(share) => {
-                // A repetition finds it there [S12.5].
-                if self.ledger.row(id).is_none() {
-                    self.disk.write(&share_name(id), &share);
-                }
-            }
+            // A repetition finds it there [S12.5].
+            Act::PutShare(_) if self.ledger.row(id).is_some() => {}
+            Act::PutShare(share) => self.disk.write(&share_name(id), &share),
             Act::SyncShare => self.disk.sync(&share_name(id)),
             Act::EraseShare => self.disk.remove(&share_name(id)),
             Act::SyncNames => self.disk.sync_names(),
@@ -105,7 +102,7 @@ impl Relay {
                 let segments = self.ledger.row(id).map(|row| row.segments.clone()).unwrap_or_default();
                 segments.iter().for_each(|segment| self.disk.remove(&segment.name));
             }
-            _ => {}
+            _ => panic!("an act that is not done"),
         }
     }
 
