@@ -5,6 +5,7 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 
+use handover_relay::home::HomeError;
 use handover_relay::{Advertise, Config, Relay, Running, StartError};
 use handover_shared::ids::LinkKey;
 use handover_shared::invite::Invite;
@@ -20,15 +21,32 @@ pub struct EmbeddedRelay {
     address: RelayAddress,
 }
 
+/// Why it does not start.
+pub enum EmbeddedError {
+    /// Another push of this machine runs it.
+    Held(Error),
+    /// Another reason.
+    Other(Error),
+}
+
+impl From<EmbeddedError> for Error {
+    fn from(error: EmbeddedError) -> Self {
+        match error {
+            EmbeddedError::Held(error) | EmbeddedError::Other(error) => error,
+        }
+    }
+}
+
 impl EmbeddedRelay {
     /// Starts it, on the port of before if that is free, else on any.
     ///
     /// # Errors
-    /// [`Error::State`] when it does not start, for instance because another push of this machine runs it.
-    pub async fn start(home: &Home, port: Option<u16>) -> Result<Self, Error> {
+    /// [`EmbeddedError::Held`] when another push of this machine runs it; else [`Error::State`], and
+    /// [`Error::Unreachable`] when this machine has no address.
+    pub async fn start(home: &Home, port: Option<u16>) -> Result<Self, EmbeddedError> {
         let host = link::own_address()
-            .map_err(|source| Error::Unreachable { address: "this machine".into(), source })?
-            .to_string();
+            .map_err(|source| EmbeddedError::Other(Error::Unreachable { address: "this machine".into(), source }))?;
+        let host = host.to_string();
         let running = match Relay::start(config(home, &host, port.unwrap_or(0))).await {
             Err(StartError::Link(taken)) if port.is_some() => {
                 tracing::debug!(%taken, "the port of before is taken");
@@ -36,10 +54,14 @@ impl EmbeddedRelay {
             }
             other => other,
         };
-        let running = running.map_err(|error| Error::State {
-            what: "the relay inside this process does not start",
-            path: home.embedded_relay_folder(),
-            source: Some(error.into()),
+        let running = running.map_err(|error| {
+            let is_held = matches!(error, StartError::Home(HomeError::Held { .. }));
+            let error = Error::State {
+                what: "the relay inside this process does not start",
+                path: home.embedded_relay_folder(),
+                source: Some(error.into()),
+            };
+            if is_held { EmbeddedError::Held(error) } else { EmbeddedError::Other(error) }
         })?;
         let address = RelayAddress { host, port: running.address.port() };
         Ok(Self { running, address })

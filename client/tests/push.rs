@@ -1,4 +1,5 @@
 //! Pushes real files through a real relay in the same process.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod bench;
 
@@ -14,10 +15,12 @@ use handover::event::Event;
 use handover::home::relays::KnownRelay;
 use handover::home::transfers::State;
 use handover::push::{self, Filters, PushOptions, RelayChoice, Source};
-use handover::{stop, watch};
+use handover::stop;
+use handover::watch::{self, Lock, Watcher};
 use handover_shared::archive::item::Reason;
 use handover_shared::fault::Fault;
 use handover_shared::ids::Millis;
+use handover_shared::protocol::message::Snapshot;
 
 const MIB: usize = 1024 * 1024;
 
@@ -294,6 +297,95 @@ async fn without_a_relay_the_push_is_one_until_the_receipt() {
     let receipt = pushed.receipt.unwrap();
     assert_eq!((pushed.id, receipt.files), (1, 3));
     assert!(second.has("Receipt"), "{:?}", second.lines());
+    assert_eq!(bench.facts(1).state, State::Collected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn there_is_one_relay_inside_a_push_at_a_time() {
+    let bench = Bench::new().await;
+    bench.small_tree();
+    bench.random_file("other/file", 10);
+    let embedded = |name| PushOptions { relay: RelayChoice::Embedded, ..bench.options(&[name]) };
+    let first = Seen::new();
+    let (home, options, observer) = (bench.home(), embedded("shop"), first.clone());
+    let run = tokio::spawn(async move { push::push(&home, options, observer.clone(), observer.stop()).await });
+    while !first.has("Safe") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let outcome = bench.push(embedded("other"), &Seen::new()).await;
+    assert!(matches!(outcome, Err(Error::Held { id: 1 })), "{outcome:?}");
+    let looked = watch::refresh(&bench.home(), 1, &*Seen::new()).await.unwrap();
+    assert_eq!(looked.state, State::Waiting, "it can be looked at from beside");
+    first.stopper().stop();
+    assert!(matches!(run.await.unwrap(), Err(Error::Interrupted)));
+    let looked = watch::refresh(&bench.home(), 1, &*Seen::new()).await.unwrap();
+    assert_eq!(looked.state, State::Waiting, "the relay is away, so nobody is asked");
+    let revoked = watch::revoke(&bench.home(), 1).await.unwrap();
+    assert!(revoked.durable > 0 && revoked.claimed.is_none());
+    assert_eq!(bench.facts(1).state, State::Revoked);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_told_while_another_run_holds_the_transfer_is_kept_afterwards() {
+    let bench = Bench::new().await;
+    bench.small_tree();
+    let seen = Seen::new();
+    bench.push(bench.options(&["shop"]), &seen).await.unwrap();
+    let held = bench.home().transfer(1).unwrap().hold().unwrap();
+    let waiting = Seen::new();
+    let (home, observer) = (bench.home(), waiting.clone());
+    let wait = tokio::spawn(async move { watch::wait(&home, 1, observer.clone(), observer.stop()).await });
+    let buyer = Buyer::claim(&seen.code()).await;
+    let got = buyer.fetch().await;
+    buyer.receive(&got).await;
+    while !waiting.has("Stage(Waiting)") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(bench.facts(1).claimed_ms, None, "nobody writes under a foreign lock");
+    drop(held);
+    assert_eq!(wait.await.unwrap().unwrap().files, 3);
+    assert_eq!(bench.facts(1).state, State::Collected);
+}
+
+#[tokio::test(flavor = "multi_thread")] // [S10.10]
+async fn a_relay_that_forges_claim_or_receipt_is_found_out() {
+    let bench = Bench::new().await;
+    bench.small_tree();
+    let seen = Seen::new();
+    bench.push(bench.options(&["shop"]), &seen).await.unwrap();
+    let buyer = Buyer::claim(&seen.code()).await;
+    let got = buyer.fetch().await;
+    buyer.receive(&got).await;
+    let told = bench.snapshot(1).await;
+    type Forge = fn(&mut Snapshot);
+    let forgeries: [(&str, Forge); 7] = [
+        ("another link key", |it| it.claim.as_mut().unwrap().link_key.0[0] ^= 1),
+        ("another hybrid key", |it| it.claim.as_mut().unwrap().hybrid_key[0] ^= 1),
+        ("another text", |it| {
+            let claim = it.claim.as_mut().unwrap();
+            claim.text = claim.text.replace("20", "21");
+        }),
+        ("signatures exchanged", |it| {
+            let claim = it.claim.as_mut().unwrap();
+            std::mem::swap(&mut claim.identity_signature, &mut claim.claim_signature);
+        }),
+        ("another receipt", |it| *it.sealed_receipt.as_mut().unwrap().last_mut().unwrap() ^= 1),
+        ("no receipt", |it| it.sealed_receipt = None),
+        ("no claim", |it| it.claim = None),
+    ];
+    let folder = bench.home().transfer(1).unwrap();
+    for (name, forge) in forgeries {
+        let mut forged = told.clone();
+        forge(&mut forged);
+        let mut watcher = Watcher::new(Lock::Whenever(&folder)).unwrap();
+        let outcome = watcher.take(forged, &*Seen::new());
+        assert!(matches!(outcome, Err(Error::Altered { .. } | Error::BadReceipt(_))), "{name}: {outcome:?}");
+        assert_ne!(bench.facts(1).state, State::Collected, "{name}");
+        assert!(folder.secrets().unwrap().content_key.is_some(), "{name}");
+    }
+    let mut watcher = Watcher::new(Lock::Whenever(&folder)).unwrap();
+    watcher.take(told, &*Seen::new()).unwrap();
     assert_eq!(bench.facts(1).state, State::Collected);
 }
 

@@ -12,6 +12,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use handover_shared::codec;
 use handover_shared::ids::{LinkKey, TransferId};
@@ -19,11 +20,13 @@ use handover_shared::keys::code::RelayAddress;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{Home, make_private_folder, private_options, read_private, write_private};
+use super::{Home, make_private_folder, private_options, read_private, sync_folder, write_private};
 use crate::error::Error;
 
 const FACTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const SECRETS_BYTES_MAX: u64 = 4096;
+/// A folder without facts is dead when it is this old and nobody holds it.
+const DEAD_AFTER: Duration = Duration::from_secs(600);
 
 /// Which side of a transfer this machine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -382,6 +385,34 @@ impl Home {
         found.ok_or_else(|| Error::NoSuchTransfer { asked: id.to_string() })
     }
 
+    /// Removes what is left of runs that died before their transfer meant anything: folders without facts that nobody
+    /// holds and that were not made just now.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn sweep_transfers(&self) -> Result<(), Error> {
+        let root = self.state_folder().join("transfers");
+        let reading = |source| Error::disk("reading", &root, source);
+        for entry in fs::read_dir(&root).map_err(reading)? {
+            let entry = entry.map_err(reading)?;
+            let path = entry.path();
+            let id = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
+            // A run that has just made its folder may not hold it yet.
+            let is_old = entry
+                .metadata()
+                .and_then(|meta| meta.modified())
+                .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > DEAD_AFTER));
+            if let Some(id) = id
+                && is_old
+                && !path.join("facts.json").exists()
+                && let Ok(held) = (Folder { path, id }).hold()
+            {
+                held.discard()?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the folder of a new transfer, with the next free number, and takes its lock.
     ///
     /// # Errors
@@ -400,7 +431,10 @@ impl Home {
             #[cfg(unix)]
             std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
             match builder.create(&path) {
-                Ok(()) => return Folder { path, id }.hold(),
+                Ok(()) => {
+                    sync_folder(&root).map_err(|source| Error::disk("making a folder", &path, source))?;
+                    return Folder { path, id }.hold();
+                }
                 // Another run was quicker.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => id += 1,
                 Err(source) => return Err(Error::disk("making a folder", &path, source)),
@@ -458,6 +492,32 @@ mod tests {
         assert_eq!(held.facts().unwrap().label, "客户");
         assert_eq!(home.new_transfer().unwrap().id(), 2);
         assert!(matches!(home.transfer(7), Err(Error::NoSuchTransfer { .. })));
+    }
+
+    #[test]
+    fn what_died_before_it_meant_anything_is_swept_away() {
+        let scratch = tempfile::tempdir().unwrap();
+        let home = Home::open(Some(scratch.path())).unwrap();
+        let age = |held: &Held| {
+            let old = std::time::SystemTime::now() - DEAD_AFTER * 2;
+            File::open(held.file(".")).unwrap().set_modified(old).unwrap();
+        };
+        let (dead, held, meant, young) = (
+            home.new_transfer().unwrap(),
+            home.new_transfer().unwrap(),
+            home.new_transfer().unwrap(),
+            home.new_transfer().unwrap(),
+        );
+        meant.store_facts(&facts(meant.id())).unwrap();
+        [&dead, &held, &meant].into_iter().for_each(age);
+        drop((dead, meant, young));
+        home.sweep_transfers().unwrap();
+        let mut left: Vec<_> = fs::read_dir(scratch.path().join("transfers"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["2", "3", "4"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! an operation that goes on. Nothing here tries again: [`retry`] says when and how long to wait.
 //!
 //! # Source
-//! SPEC [S11] [S12].
+//! SPEC \[S11\] \[S12\].
 
 pub mod retry;
 mod transport;

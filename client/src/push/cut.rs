@@ -1,7 +1,7 @@
 //! Cutting frames into blocks and sealing them; entries get their places here; padding and tail at the end.
 //!
 //! # Source
-//! SPEC [S8] [S9.3] [S9.4] [S14.4].
+//! SPEC \[S8\] [S9.3] [S9.4] [S14.4].
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};

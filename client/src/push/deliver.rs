@@ -360,8 +360,10 @@ impl<T: Transfer> Run<'_, T> {
         if let Some(receipt) = self.it.watcher.receipt()
             && (receipt.deleted.is_some() || !patient)
         {
-            self.receipt = Some(receipt.clone());
-            self.event(Event::Receipt(receipt));
+            if self.receipt.is_none() {
+                self.receipt = Some(receipt.clone());
+                self.event(Event::Receipt(receipt));
+            }
             self.tell_machine(Input::Told { phase: Phase::Receipted, next_event: self.next_event });
         }
         Ok(())

@@ -2,18 +2,18 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`scan`], [`filter`], [`biggest`] | what there is, and what of it is sent |
-//! | [`plan`] | which entries, from where; on disk before anything is sent |
-//! | [`statements`] | code, keys, offer, seal |
-//! | [`source`], [`stdin`], [`read`] | bytes of files, unchanged while they were read, to raw frames |
-//! | [`frames`], [`cut`], [`keep`] | raw frames to packed ones, to sealed blocks, to blocks that may leave |
-//! | [`journal`] | from where to go on after a crash |
-//! | [`pipeline`] | these steps, each on its thread |
-//! | [`session`], [`deliver`] | blocks to the relay, through every trouble |
-//! | [`story`] | all of it in order |
+//! | `scan`, `filter`, `biggest` | what there is, and what of it is sent |
+//! | `plan` | which entries, from where; on disk before anything is sent |
+//! | `statements` | code, keys, offer, seal |
+//! | `source`, `stdin`, `read` | bytes of files, unchanged while they were read, to raw frames |
+//! | `frames`, `cut`, `keep` | raw frames to packed ones, to sealed blocks, to blocks that may leave |
+//! | `journal` | from where to go on after a crash |
+//! | `pipeline` | these steps, each on its thread |
+//! | `session`, `deliver`, `sending` | blocks to the relay, through every trouble |
+//! | `words`, `reach`, `size`, `story` | all of it in order |
 //!
 //! # Source
-//! SPEC [S14].
+//! SPEC \[S14\].
 
 mod biggest;
 mod cut;
@@ -24,14 +24,17 @@ mod journal;
 mod keep;
 mod pipeline;
 mod plan;
+mod reach;
 mod read;
 mod scan;
+mod sending;
 mod session;
 mod size;
 mod source;
 pub(crate) mod statements;
 mod stdin;
 mod story;
+mod words;
 
 use std::io::Read;
 use std::path::PathBuf;

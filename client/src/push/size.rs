@@ -55,7 +55,7 @@ mod tests {
         assert!(blocks_needed(&scanned(Some(0), 100_000), large, u64::MAX).unwrap().0 > 100);
         assert_eq!(blocks_needed(&scanned(None, 1), large, GIB).unwrap(), BlockCount(1024));
         let small = blocks_needed(&scanned(Some(10), 1), BlockSize::Small, u64::MAX).unwrap().0;
-        assert!(small >= 17 && small < 32, "{small}");
+        assert!((17..32).contains(&small), "{small}");
     }
 
     #[test]

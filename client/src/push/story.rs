@@ -2,43 +2,35 @@
 //! words continue what was interrupted.
 //!
 //! # Source
-//! SPEC [S14]; PRODUCT section 3, rules 1 to 4.
+//! SPEC \[S14\]; PRODUCT section 3, rules 1 to 4.
 
-use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use handover_shared::archive::frame::Level;
-use handover_shared::archive::manifest::Counts;
-use handover_shared::codec;
 use handover_shared::fault::Fault;
-use handover_shared::ids::{BlockCount, BlockIndex, BlockSize, LinkKey, Millis};
-use handover_shared::invite::Invite;
+use handover_shared::ids::{BlockCount, BlockSize, Millis};
 use handover_shared::keys::Secret;
-use handover_shared::keys::code::{Code, RelayAddress, Ticket};
-use handover_shared::keys::schedule::ContentKey;
-use handover_shared::protocol::message::{Create, Phase};
+use handover_shared::keys::code::{Code, Ticket};
+use handover_shared::protocol::message::Phase;
 use handover_shared::protocol::seller::{Afterwards, Reached, Seller, Start};
 use zeroize::Zeroizing;
 
-use super::deliver::{Begun, Delivery, Making, Transfer};
-use super::journal::{Journal, Rest};
-use super::pipeline::{Done, Pipeline, Setup};
-use super::plan::{PlanHead, PlanReader, PlanWriter, Top};
-use super::session::{Session, Target};
+use super::deliver::Delivery;
+use super::journal::Journal;
+use super::plan::{PlanHead, PlanWriter, Top};
+use super::reach::Reachable;
+use super::sending::{Sending, blocking};
+use super::session::Session;
 use super::size::blocks_needed;
-use super::statements::{Announced, Sealer, Terms, announce};
-use super::{Compression, PushOptions, Pushed, RelayChoice, Source, StdinSource, now, scan};
-use crate::embedded::EmbeddedRelay;
+use super::statements::{Announced, Terms, announce};
+use super::words::{Place, Words};
+use super::{Compression, PushOptions, Pushed, Source, StdinSource, now, scan};
 use crate::error::Error;
-use crate::event::{Event, Observer, Progress, Scanned, Stage};
+use crate::event::{Event, Observer, Progress, ReceiptFacts, Scanned, Stage};
 use crate::home::Home;
 use crate::home::identity::Owner;
 use crate::home::relays::KnownRelay;
-use crate::home::transfers::{Facts, Folder, Held, KeptPath, Role, State};
+use crate::home::transfers::{Facts, Folder, Held, Role, State};
 use crate::link::Relay;
-use crate::private::Private;
 use crate::stop::Stop;
 use crate::watch::{self, Lock, Watcher};
 
@@ -75,11 +67,10 @@ pub async fn push_from(
         if tops.iter().any(|top| top.source.is_none()) {
             return Err(Error::StdinNotResumable);
         }
-        let wait = Wait::of(options.wait);
-        match Box::pin(run.go_on(&held, wait)).await {
+        match Box::pin(run.go_on(&held, Wait::of(options.wait))).await? {
+            Gone::On(pushed) => return Ok(pushed),
             // What is over cannot be gone on with; the same words begin anew then.
-            Err(Error::Refused { fault: Fault::Revoked | Fault::Expired | Fault::NotFound, .. }) => {}
-            other => return other,
+            Gone::Over(fault) => tracing::debug!(%fault, "begins anew"),
         }
     }
     Box::pin(run.begin(tops, words, place, options, stdin)).await
@@ -96,57 +87,9 @@ pub async fn resume(home: &Home, id: u64, observer: Arc<dyn Observer>, stop: Sto
     }
     let held = folder.hold()?;
     let run = Run { home, owner: home.identity_or_new()?, observer, stop };
-    Box::pin(run.go_on(&held, Wait::ForSafety)).await
-}
-
-/// Where to push to, as far as that is known before anything is asked.
-enum Place {
-    Known(KnownRelay),
-    Invited(Invite),
-    Embedded,
-}
-
-impl Place {
-    fn choose(home: &Home, choice: RelayChoice) -> Result<Self, Error> {
-        let book = home.relays()?;
-        let known = |address: &RelayAddress| book.iter().find(|known| known.address == *address).cloned();
-        match choice {
-            RelayChoice::Default => Ok(book.first().cloned().map_or(Self::Embedded, Self::Known)),
-            RelayChoice::Known(address) => known(&address).map(Self::Known).ok_or(Error::NoRelay),
-            RelayChoice::Invite(invite) => Ok(Self::Invited(invite)),
-            RelayChoice::Embedded => Ok(Self::Embedded),
-        }
-    }
-
-    fn is_of(&self, facts: &Facts) -> bool {
-        let is_at = |address: &RelayAddress, key: &LinkKey| {
-            !facts.embedded && facts.relay == address.to_string() && facts.relay_key == key.to_hex()
-        };
-        match self {
-            Self::Known(known) => is_at(&known.address, &known.key),
-            Self::Invited(invite) => is_at(&invite.address, &invite.relay_key),
-            Self::Embedded => facts.embedded,
-        }
-    }
-}
-
-/// What makes two pushes the same.
-struct Words {
-    sources: Vec<KeptPath>,
-    options: String,
-}
-
-impl Words {
-    fn of(tops: &[Top], options: &PushOptions) -> Self {
-        let path = |path: &PathBuf| minicbor::bytes::ByteVec::from(path.as_os_str().as_bytes().to_vec());
-        let names: Vec<_> = tops.iter().map(|top| minicbor::bytes::ByteVec::from(top.name.clone())).collect();
-        let lists: Vec<_> = options.filters.exclude_from.iter().map(path).collect();
-        let shape = (names, &options.filters.include, &options.filters.exclude, lists, options.follow);
-        let source = |top: &Top| KeptPath::of(top.source.as_deref().unwrap_or("-".as_ref()));
-        Self {
-            sources: tops.iter().map(source).collect(),
-            options: blake3::hash(&codec::encode(&shape)).to_hex().to_string(),
-        }
+    match Box::pin(run.go_on(&held, Wait::ForSafety)).await? {
+        Gone::On(pushed) => Ok(pushed),
+        Gone::Over(fault) => Err(Error::Refused { fault, number: None, time: None }),
     }
 }
 
@@ -163,6 +106,14 @@ impl Wait {
     }
 }
 
+/// What came of going on with a transfer.
+enum Gone {
+    /// It went on to its end.
+    On(Pushed),
+    /// It was over already, and nothing was said of it yet.
+    Over(Fault),
+}
+
 /// What every part of a push needs.
 struct Run<'a> {
     home: &'a Home,
@@ -171,11 +122,12 @@ struct Run<'a> {
     stop: Stop,
 }
 
-/// The relay of a run: how to reach it, and the relay itself if it is in here.
-struct Reachable {
-    target: Target,
-    shown: RelayAddress,
-    embedded: Option<EmbeddedRelay>,
+/// What a look at a transfer found.
+enum Looked {
+    /// It goes on; over this connection, if the relay was reached.
+    Live(Option<Relay>),
+    Receipted(ReceiptFacts),
+    Over(Fault),
 }
 
 impl Run<'_> {
@@ -206,13 +158,15 @@ impl Run<'_> {
         stdin: StdinSource,
     ) -> Result<Pushed, Error> {
         let wait = Wait::of(options.wait);
-        let reachable = self.reach(&place, None).await?;
+        let reachable = Reachable::open(self.home, &place, None).await?;
+        self.home.sweep_transfers()?;
         let held = self.home.new_transfer()?;
         let prepared = self.prepare(&held, tops, words, &place, &reachable, options).await;
         let relay = match prepared {
             Ok(relay) => relay,
             Err(error) => {
                 // The relay has heard nothing of it, so nothing is lost.
+                reachable.close().await;
                 held.discard()?;
                 return Err(error);
             }
@@ -235,8 +189,8 @@ impl Run<'_> {
         reachable: &Reachable,
         options: PushOptions,
     ) -> Result<Relay, Error> {
-        let label = options.label.clone().unwrap_or_else(|| default_label(&options.sources, &tops));
-        let (expires_ms, level) = (options.expires_ms, level_of(options.compression));
+        let label = options.label.clone().map_or_else(|| default_label(&options.sources), Ok)?;
+        let expires_ms = options.expires_ms;
         let scanned = self.plan(held, tops, options).await?;
         self.observer.event(Event::Scanned(scanned.clone()));
         self.observer.event(Event::Stage(Stage::Connecting));
@@ -251,37 +205,8 @@ impl Run<'_> {
         let terms = Terms { label: &label, scanned: &scanned, block_size, blocks_max, expires };
         let (announced, secrets) = announce(held, &self.owner, &relay, &terms)?;
         held.store_secrets(&secrets)?;
-        tracing::debug!(transfer = %announced.transfer, ?block_size, ?level, "announces");
-        let facts = Facts {
-            version: FACTS_VERSION,
-            id: held.id(),
-            role: Role::Seller,
-            transfer: announced.transfer.to_hex(),
-            state: State::Preparing,
-            created_ms: now().0,
-            expires_ms: expires.0,
-            relay: reachable.shown.to_string(),
-            relay_key: reachable.target.key.to_hex(),
-            embedded,
-            label,
-            files: scanned.files,
-            folders: scanned.folders,
-            links: scanned.links,
-            bytes: scanned.bytes,
-            exceptions: scanned.exceptions,
-            sources: words.sources,
-            options: words.options,
-            destination: None,
-            peer_name: None,
-            peer_organisation: None,
-            peer_fingerprint: None,
-            claimed_ms: None,
-            refused_claims: 0,
-            receipted_ms: None,
-            deleted_ms: None,
-            failure: None,
-        };
-        held.store_facts(&facts)?;
+        tracing::debug!(transfer = %announced.transfer, ?block_size, "announces");
+        held.store_facts(&first_facts(held, reachable, &announced, &terms, words))?;
         Ok(relay)
     }
 
@@ -290,11 +215,8 @@ impl Run<'_> {
         self.observer.event(Event::Stage(Stage::Scanning));
         let (path, observer, stop) = (held.file("plan"), self.observer.clone(), self.stop.clone());
         let work = move || {
-            let level = match options.compression {
-                Compression::Auto => None,
-                Compression::Level(level) => Some(level),
-            };
-            let mut writer = PlanWriter::create(&path, &PlanHead::new(level, &tops))?;
+            let head = PlanHead::new(level_of(options.compression), &tops);
+            let mut writer = PlanWriter::create(&path, &head)?;
             let mut add = |planned: &super::Planned| writer.add(planned);
             let scanned = scan::walk(&tops, &options.filters, options.links(), &*observer, &stop, &mut add)?;
             writer.finish()?;
@@ -326,55 +248,71 @@ impl Run<'_> {
     }
 
     /// Goes on with a transfer, or finds that it is over.
-    async fn go_on(&self, held: &Held, wait: Wait) -> Result<Pushed, Error> {
+    async fn go_on(&self, held: &Held, wait: Wait) -> Result<Gone, Error> {
         let facts = held.facts()?;
         let place = match facts.embedded {
             true => Place::Embedded,
-            false => {
-                Place::Known(KnownRelay { address: facts.relay_address()?, key: facts.relay_key()?, added: Millis(0) })
-            }
+            false => Place::Known(KnownRelay {
+                address: facts.relay_address()?,
+                key: facts.relay_key()?,
+                added: Millis(facts.created_ms),
+            }),
         };
-        let reachable = self.reach(&place, Some(&facts)).await?;
+        let reachable = Reachable::open(self.home, &place, Some(&facts)).await?;
         let shown = reachable.shown.to_string();
         if facts.relay != shown {
             held.store_facts(&Facts { relay: shown, ..facts.clone() })?;
         }
-        if facts.state == State::Preparing {
-            return self.deliver(held, reachable, None, None, wait).await;
-        }
+        let relay = match facts.state {
+            State::Preparing => None,
+            _ => match self.look(held, &reachable).await {
+                Ok(Looked::Live(relay)) => relay,
+                Ok(Looked::Receipted(receipt)) => {
+                    reachable.close().await;
+                    return Ok(Gone::On(pushed(&held.facts()?, wire_bytes(held)?, Some(receipt))));
+                }
+                Ok(Looked::Over(fault)) => {
+                    reachable.close().await;
+                    return Ok(Gone::Over(fault));
+                }
+                Err(error) => {
+                    reachable.close().await;
+                    return Err(error);
+                }
+            },
+        };
+        self.deliver(held, reachable, relay, None, wait).await.map(Gone::On)
+    }
+
+    /// Looks how a transfer is before anything is said of it, and prints its code again. [S14.3]
+    async fn look(&self, held: &Held, reachable: &Reachable) -> Result<Looked, Error> {
         self.observer.event(Event::Stage(Stage::Connecting));
         let looked = watch::look(Lock::Held(held), &reachable.target, &*self.observer);
         let relay = match self.stoppable(looked).await {
-            Ok(looked) if looked.phase == Phase::Receipted => {
-                let receipt = looked.receipt.ok_or(Error::BadReceipt("the relay does not show it"))?;
-                self.observer.event(Event::Receipt(receipt.clone()));
-                let facts = held.facts()?;
-                end(reachable).await;
-                return Ok(pushed(&facts, wire_bytes(held)?, Some(receipt)));
-            }
-            Ok(looked) if looked.phase.is_final() => {
-                let fault = if looked.phase == Phase::Revoked { Fault::Revoked } else { Fault::Expired };
-                end(reachable).await;
-                return Err(Error::Refused { fault, number: None, time: None });
-            }
-            Ok(looked) => {
-                if looked.phase == Phase::Complete {
-                    self.tell_safe(held)?;
+            Ok(looked) => match looked.phase {
+                Phase::Receipted => {
+                    let receipt = looked.receipt.ok_or(Error::BadReceipt("the relay does not show it"))?;
+                    self.observer.event(Event::Receipt(receipt.clone()));
+                    return Ok(Looked::Receipted(receipt));
                 }
-                Some(looked.relay)
-            }
+                Phase::Revoked => return Ok(Looked::Over(Fault::Revoked)),
+                Phase::Expired => return Ok(Looked::Over(Fault::Expired)),
+                Phase::Complete => {
+                    self.tell_safe(held)?;
+                    Some(looked.relay)
+                }
+                Phase::Open => Some(looked.relay),
+            },
             // It is tried for as long as the transfer is valid.
             Err(error) if error.is_passing() => None,
-            Err(error) => {
-                if let Error::Refused { fault: Fault::NotFound, .. } = error {
-                    held.store_facts(&Facts { state: State::Failed, ..held.facts()? })?;
-                }
-                end(reachable).await;
-                return Err(error);
+            Err(Error::Refused { fault: Fault::NotFound, .. }) => {
+                held.store_facts(&Facts { state: State::Failed, ..held.facts()? })?;
+                return Ok(Looked::Over(Fault::NotFound));
             }
+            Err(error) => return Err(error),
         };
-        self.tell_code(held, &reachable)?;
-        self.deliver(held, reachable, relay, None, wait).await
+        self.tell_code(held, reachable)?;
+        Ok(Looked::Live(relay))
     }
 
     /// Prints the code again while nobody has spent it. [S14.3]
@@ -433,6 +371,7 @@ impl Run<'_> {
                 announced,
                 shown: reachable.shown.clone(),
                 observer: self.observer.clone(),
+                continued: stdin.is_none(),
                 stdin,
             },
             watcher,
@@ -449,13 +388,13 @@ impl Run<'_> {
         &self,
         held: &Held,
         reachable: Reachable,
-        outcome: Result<Option<crate::event::ReceiptFacts>, Error>,
+        outcome: Result<Option<ReceiptFacts>, Error>,
     ) -> Result<Pushed, Error> {
         let facts = held.facts()?;
         let receipt = match outcome {
             Ok(receipt) => receipt,
             Err(error) => {
-                end(reachable).await;
+                reachable.close().await;
                 if let Error::Refused { fault, .. } = &error {
                     self.note_refusal(held, facts, *fault)?;
                 }
@@ -470,7 +409,7 @@ impl Run<'_> {
             }
             other => other,
         };
-        end(reachable).await;
+        reachable.close().await;
         Ok(pushed(&held.facts()?, wire_bytes(held)?, receipt))
     }
 
@@ -486,26 +425,6 @@ impl Run<'_> {
         held.store_facts(&Facts { state, ..facts })
     }
 
-    /// Where the relay is, and the relay itself if it is in here.
-    async fn reach(&self, place: &Place, before: Option<&Facts>) -> Result<Reachable, Error> {
-        let own = Arc::new(self.home.link_secret()?);
-        let elsewhere = |address: &RelayAddress, key: LinkKey| Reachable {
-            target: Target { address: address.clone(), key, own: own.clone() },
-            shown: address.clone(),
-            embedded: None,
-        };
-        match place {
-            Place::Known(known) => Ok(elsewhere(&known.address, known.key)),
-            Place::Invited(invite) => Ok(elsewhere(&invite.address, invite.relay_key)),
-            Place::Embedded => {
-                let port = before.map(Facts::relay_address).transpose()?.map(|address| address.port);
-                let embedded = EmbeddedRelay::start(self.home, port).await?;
-                let target = Target { address: embedded.loopback(), key: embedded.key(), own };
-                Ok(Reachable { target, shown: embedded.address().clone(), embedded: Some(embedded) })
-            }
-        }
-    }
-
     async fn stoppable<R>(&self, work: impl Future<Output = Result<R, Error>>) -> Result<R, Error> {
         let mut stop = self.stop.clone();
         tokio::select! {
@@ -516,108 +435,37 @@ impl Run<'_> {
     }
 }
 
-/// The transfer that is being delivered, and its folder.
-struct Sending<'a> {
-    held: &'a Held,
-    owner: &'a Owner,
-    announced: Announced,
-    shown: RelayAddress,
-    observer: Arc<dyn Observer>,
-    stdin: Option<Box<dyn Read + Send>>,
-}
-
-impl Transfer for Sending<'_> {
-    fn create(&self) -> Result<Create, Error> {
-        let share = self.held.secrets()?.share;
-        let share = share.ok_or_else(|| damaged(self.held, "secrets"))?;
-        Ok(self.announced.create(Zeroizing::new(share)))
-    }
-
-    fn accepted(&mut self, expires: Millis) -> Result<(), Error> {
-        let facts = Facts { state: State::Sending, expires_ms: expires.0, ..self.held.facts()? };
-        self.held.store_facts(&facts)?;
-        // The relay has its share; nobody else needs it.
-        let mut secrets = self.held.secrets()?;
-        secrets.share = None;
-        self.held.store_secrets(&secrets)?;
-        let code = secrets.code.ok_or_else(|| damaged(self.held, "secrets"))?;
-        let code = Code::of_secret(Secret::new(Zeroizing::new(code)));
-        let ticket = Ticket { code, relay: Some(self.shown.clone()) };
-        let id = self.held.id();
-        self.observer.event(Event::CodeReady { id, ticket, expires, continued: false, spent: false }); // [S14.3]
-        Ok(())
-    }
-
-    async fn begin(&mut self, at: BlockIndex) -> Result<Begun, Error> {
-        let key = self.held.secrets()?.content_key.ok_or_else(|| damaged(self.held, "secrets"))?;
-        let key = ContentKey::of_secret(Secret::new(Zeroizing::new(key)));
-        let (marks, records, plan) = (self.held.file("marks"), self.held.file("records"), self.held.file("plan"));
-        let transfer = self.announced.transfer;
-        let sealer = Sealer::new(self.held, transfer, &self.owner.identity)?;
-        let (stdin, observer) = (self.stdin.take(), self.observer.clone());
-        let block_size = self.announced.block_size;
-        blocking(move || {
-            let journal = Journal::open(marks, records)?;
-            let total = journal.total();
-            let (resumption, journal) = journal.resume(BlockCount(at.0))?;
-            let counts = resumption.point.as_ref().map(|(_, point)| point.state.counts()).unwrap_or_default();
-            let bytes = resumption.point.as_ref().map_or(0, |(_, point)| point.bytes());
-            let done = Done { bytes, files: counts.files };
-            if let (Rest::Nothing, Some(total)) = (resumption.rest, total) {
-                return Ok(Begun { done, rest: Making::Nothing(total, counts) });
-            }
-            let head = PlanReader::open(&plan)?.head().clone();
-            let has_read_all = resumption.point.as_ref().is_some_and(|(_, point)| point.state.is_listing());
-            if head.has_stdin() && stdin.is_none() && !has_read_all {
-                return Err(Error::StdinNotResumable);
-            }
-            let level = head.level.map_or(Some(Level::DEFAULT), Level::zstd).unwrap_or(Level::DEFAULT);
-            let pipeline = Pipeline::start(Setup {
-                plan,
-                resumption,
-                journal,
-                transfer,
-                block_size,
-                block_key: key.block_key(&transfer),
-                manifest_key: key.manifest_key(&transfer),
-                level,
-                sealer,
-                stdin,
-                observer,
-            })?;
-            Ok(Begun { done, rest: Making::Pipeline(pipeline) })
-        })
-        .await
-    }
-
-    fn safe(&mut self, blocks: BlockCount, counts: Counts) -> Result<(), Error> {
-        let facts = Facts {
-            state: State::Waiting,
-            files: counts.files,
-            folders: counts.folders,
-            links: counts.links,
-            bytes: Some(counts.bytes),
-            exceptions: counts.exceptions,
-            ..self.held.facts()?
-        };
-        self.held.store_facts(&facts)?;
-        let wire_bytes = blocks.0.saturating_mul(self.announced.block_size.sealed_bytes() as u64);
-        self.observer.event(Event::Safe { id: self.held.id(), bytes: counts.bytes, wire_bytes });
-        Ok(())
-    }
-}
-
-/// Does work that waits for the disk on a thread that may.
-async fn blocking<R: Send + 'static>(work: impl FnOnce() -> Result<R, Error> + Send + 'static) -> Result<R, Error> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        Err(error) => Err(Error::Internal(error.to_string())),
-    }
-}
-
-async fn end(reachable: Reachable) {
-    if let Some(embedded) = reachable.embedded {
-        embedded.shutdown().await;
+/// What a person may ask about a transfer that the relay has not heard of yet.
+fn first_facts(held: &Held, reachable: &Reachable, announced: &Announced, terms: &Terms<'_>, words: Words) -> Facts {
+    let scanned = terms.scanned;
+    Facts {
+        version: FACTS_VERSION,
+        id: held.id(),
+        role: Role::Seller,
+        transfer: announced.transfer.to_hex(),
+        state: State::Preparing,
+        created_ms: now().0,
+        expires_ms: terms.expires.0,
+        relay: reachable.shown.to_string(),
+        relay_key: reachable.target.key.to_hex(),
+        embedded: reachable.embedded.is_some(),
+        label: terms.label.into(),
+        files: scanned.files,
+        folders: scanned.folders,
+        links: scanned.links,
+        bytes: scanned.bytes,
+        exceptions: scanned.exceptions,
+        sources: words.sources,
+        options: words.options,
+        destination: None,
+        peer_name: None,
+        peer_organisation: None,
+        peer_fingerprint: None,
+        claimed_ms: None,
+        refused_claims: 0,
+        receipted_ms: None,
+        deleted_ms: None,
+        failure: None,
     }
 }
 
@@ -628,7 +476,7 @@ fn wire_bytes(folder: &Folder) -> Result<u64, Error> {
     Ok(journal.total().map_or(0, |total| total.0.saturating_mul(block_bytes)))
 }
 
-fn pushed(facts: &Facts, wire_bytes: u64, receipt: Option<crate::event::ReceiptFacts>) -> Pushed {
+fn pushed(facts: &Facts, wire_bytes: u64, receipt: Option<ReceiptFacts>) -> Pushed {
     Pushed {
         id: facts.id,
         exceptions: facts.exceptions,
@@ -639,10 +487,6 @@ fn pushed(facts: &Facts, wire_bytes: u64, receipt: Option<crate::event::ReceiptF
     }
 }
 
-fn damaged(held: &Held, file: &str) -> Error {
-    Error::State { what: "a transfer's secrets are gone", path: held.file(file), source: None }
-}
-
 fn level_of(compression: Compression) -> Option<i32> {
     match compression {
         Compression::Auto => None,
@@ -650,17 +494,10 @@ fn level_of(compression: Compression) -> Option<i32> {
     }
 }
 
-/// The name of the first path.
-fn default_label(sources: &[Source], tops: &[Top]) -> String {
-    let first = match sources.first() {
-        Some(Source::Stdin { name }) => Some(name.clone().into_bytes()),
-        Some(Source::Path(path)) => {
-            scan::tops(&[Source::Path(path.clone())]).ok().and_then(|tops| tops.into_iter().next().map(|top| top.name))
-        }
-        None => None,
-    };
-    let name = first.or_else(|| tops.first().map(|top| top.name.clone())).unwrap_or_default();
-    Private::new(String::from_utf8_lossy(&name).into_owned()).into_inner()
+/// The name of what was asked for first.
+fn default_label(sources: &[Source]) -> Result<String, Error> {
+    let first = scan::tops(sources.get(..1).unwrap_or_default())?;
+    Ok(first.first().map(|top| String::from_utf8_lossy(&top.name).into_owned()).unwrap_or_default())
 }
 
 /// When it ends, by the relay's clock, within what the relay allows.

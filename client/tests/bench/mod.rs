@@ -1,5 +1,6 @@
 //! A relay, a seller's home and folders to push, in one process.
 #![allow(dead_code, reason = "every test uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 pub mod buyer;
 
@@ -14,6 +15,8 @@ use handover::push::{self, PushOptions, Pushed, RelayChoice, Source};
 use handover::stop::{self, Stop, Stopper};
 use handover_relay::{Advertise, Config, Limits, Relay, Running};
 use handover_shared::invite::Invite;
+use handover_shared::protocol::message::{Reply, Request, Snapshot, Watch};
+use handover_shared::tls::ExpectedRelay;
 
 pub struct Bench {
     scratch: tempfile::TempDir,
@@ -82,6 +85,19 @@ impl Bench {
 
     pub async fn push(&self, options: PushOptions, observer: &Arc<Seen>) -> Result<Pushed, Error> {
         push::push(&self.home(), options, observer.clone(), observer.stop()).await
+    }
+
+    /// What the relay tells the seller just now.
+    pub async fn snapshot(&self, id: u64) -> Snapshot {
+        let facts = self.facts(id);
+        let own = self.home().link_secret().unwrap();
+        let expected = ExpectedRelay::Key(facts.relay_key().unwrap());
+        let relay = handover::link::Relay::connect(&facts.relay_address().unwrap(), expected, &own).await.unwrap();
+        let watch = Request::Watch(Watch { transfer: facts.transfer_id().unwrap(), from_event: 0 });
+        match relay.ask(&watch).await.unwrap() {
+            Reply::Snapshot(snapshot) => snapshot,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// A small folder with everything in it that is kept.

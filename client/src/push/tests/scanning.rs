@@ -224,7 +224,7 @@ fn a_folder_that_may_not_be_read_is_listed() {
     let scratch = Scratch::new();
     scratch.file("top/closed/file");
     let closed = scratch.path("top/closed");
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o0)).unwrap();
     let (lines, _) = look(&options(&[&scratch.path("top")])).unwrap();
     std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(lines, ["d top", "! top/closed NotReadable"]);

@@ -174,10 +174,12 @@ impl World {
         rest
     }
 
-    pub async fn run_checking(&self, check: impl Fn(&Self, u64)) {
-        let mut pipeline = self.start(0, Arc::default());
-        let ran = self.take(&mut pipeline, 0, u64::MAX, Arc::default(), |index| check(self, index)).await;
+    /// Runs to the end, and does something after every block.
+    pub async fn run_checking(&self, told: Arc<Told>, check: impl Fn(&Self, u64)) -> Ran {
+        let mut pipeline = self.start(0, told.clone());
+        let ran = self.take(&mut pipeline, 0, u64::MAX, told, |index| check(self, index)).await;
         assert!(ran.total.is_some());
+        ran
     }
 
     async fn take(
