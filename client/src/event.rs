@@ -14,7 +14,7 @@ pub trait Observer: Send + Sync {
 /// What a run is busy with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Walking the source.
+    /// Walking the source; for the buyer, looking at what is in the way.
     Scanning,
     /// Reaching the relay.
     Connecting,

@@ -218,3 +218,62 @@ fn principal_of(line: &str, signer: &PublicIdentity) -> Option<String> {
     let mut own = own.split_whitespace();
     (own.next() == Some(kind) && own.next() == Some(base64)).then(|| principals.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use handover_shared::proof::Identity;
+
+    use super::*;
+
+    #[test] // [S10.1]
+    fn a_line_of_signers_allows_only_what_it_says() {
+        let signer = Identity::of_seed(&[7; 32]).public();
+        let key = signer.to_openssh("");
+        let key = key.trim();
+        let other = Identity::of_seed(&[8; 32]).public().to_openssh("");
+        let cases = [
+            (format!("buyer {key}"), Some("buyer")),
+            (format!("  li@trading,buyer   {key} a comment"), Some("li@trading,buyer")),
+            (format!("buyer namespaces=\"handover-receipt-v1\" {key}"), Some("buyer")),
+            (format!("buyer namespaces=\"git,handover-receipt-v1\" {key}"), Some("buyer")),
+            (format!("buyer namespaces=\"git\" {key}"), None),
+            (format!("buyer namespaces=\"handover-receipt-v1\"{key}"), None),
+            (format!("buyer namespaces=\"handover-receipt-v1 {key}"), None),
+            (format!("buyer cert-authority {key}"), None),
+            (format!("buyer valid-before=\"20200101\" {key}"), None),
+            (format!("buyer {}", other.trim()), None),
+            (format!("# buyer {key}"), None),
+            (format!("buyer ssh-rsa {}", key.split(' ').nth(1).unwrap()), None),
+            ("buyer".into(), None),
+            (String::new(), None),
+        ];
+        for (line, principal) in cases {
+            assert_eq!(principal_of(&line, &signer).as_deref(), principal, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_export_replaces_nothing() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("file");
+        write_new(&path, b"one").unwrap();
+        write_new(&path, b"one").unwrap();
+        for other in [&b"two"[..], b"one more", b"on"] {
+            assert_eq!(write_new(&path, other).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+    }
+
+    #[test]
+    fn what_is_no_receipt_is_refused() {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("receipt.json");
+        let cases: [&[u8]; 4] = [b"", b"handover-receipt/v1\n", b"\xff\xfe", &[b'a'; STATEMENT_BYTES_MAX + 1]];
+        fs::write(scratch.path().join("receipt.json.sig"), "x").unwrap();
+        for bytes in cases {
+            fs::write(&path, bytes).unwrap();
+            assert!(matches!(verify_file(&path, None, None), Err(Error::BadReceipt(_))));
+        }
+        assert!(matches!(verify_file(&scratch.path().join("none"), None, None), Err(Error::Disk { .. })));
+    }
+}

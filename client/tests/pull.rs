@@ -1,9 +1,12 @@
 //! Pulls what was pushed, through a real relay in the same process.
 
+#![allow(clippy::unwrap_used, reason = "what a test cannot do without fails it")]
+
 mod bench;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 
 use bench::{Bench, Seen, random_bytes};
@@ -15,6 +18,17 @@ use handover::{push, receipts, watch};
 use handover_shared::fault::Fault;
 use handover_shared::keys::OsEntropy;
 use handover_shared::keys::code::{Code, Ticket};
+
+/// Answers with this, and counts how often it was asked.
+struct Always(ConflictPolicy, AtomicU32);
+
+impl Decide for Always {
+    fn conflicts(&self, count: u64, first: &[Conflict]) -> Option<ConflictPolicy> {
+        assert_eq!((count, first.len()), (1, 1));
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Some(self.0)
+    }
+}
 
 /// Nobody answers.
 struct Nobody;
@@ -46,9 +60,12 @@ impl Buyer {
     }
 
     async fn pull(&self, code: &str, seen: &Arc<Seen>) -> Result<Taken, Error> {
+        self.pull_with(code, Arc::new(Nobody), seen).await
+    }
+
+    async fn pull_with(&self, code: &str, decide: Arc<dyn Decide>, seen: &Arc<Seen>) -> Result<Taken, Error> {
         let look = pull::look(&self.home, self.options(code), seen.clone(), seen.stop()).await?;
-        let options = TakeOptions { conflict: ConflictPolicy::Ask };
-        look.take(options, Arc::new(Nobody), seen.clone(), seen.stop()).await
+        look.take(TakeOptions { conflict: ConflictPolicy::Ask }, decide, seen.clone(), seen.stop()).await
     }
 
     async fn resume(&self, id: u64, seen: &Arc<Seen>) -> Result<Taken, Error> {
@@ -267,6 +284,32 @@ async fn the_buyer_may_start_before_the_seller_is_done() {
     pulling.await.unwrap().unwrap();
     assert!(!seen.has("Stalled"), "a slow seller is no stall");
     assert_eq!(std::fs::read(buyer.to.join("dump.sql")).unwrap(), data);
+}
+
+#[tokio::test(flavor = "multi_thread")] // [S15.6]
+async fn conflicts_are_found_before_the_download_and_asked_about_once() {
+    let bench = Bench::new().await;
+    bench.small_tree();
+    bench.random_file("shop/big", 30 << 20);
+    let code = pushed(&bench, &["shop"]).await;
+    let buyer = Buyer::new(&bench, "buyer");
+    std::fs::create_dir_all(buyer.to.join("shop/orders")).unwrap();
+    std::fs::write(buyer.to.join("shop/客户.csv"), "mine").unwrap();
+    std::fs::copy(bench.path("shop/orders/none"), buyer.to.join("shop/orders/none")).unwrap();
+
+    let seen = Seen::new();
+    let nobody = buyer.pull(&code, &seen).await;
+    assert!(matches!(nobody, Err(Error::Conflicts { count: 1, .. })), "{nobody:?}");
+    assert!(seen.has("Stage(Scanning)") && !seen.has("Stage(Receiving)"), "{:?}", seen.lines());
+
+    let answer = Arc::new(Always(ConflictPolicy::Rename, AtomicU32::new(0)));
+    let stopped = buyer.pull_with(&code, answer.clone(), &Seen::stopping_at("Progress")).await;
+    assert!(matches!(stopped, Err(Error::Interrupted)), "{stopped:?}");
+    let taken = buyer.pull_with(&code, answer.clone(), &Seen::new()).await.unwrap();
+    assert_eq!(answer.1.load(Ordering::Relaxed), 1, "asked once");
+    assert_eq!((taken.renamed, taken.unchanged, taken.kept_existing), (1, 1, 0));
+    assert_eq!(std::fs::read(buyer.to.join("shop/客户.csv")).unwrap(), b"mine");
+    assert!(buyer.to.join("shop/客户 (1).csv").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

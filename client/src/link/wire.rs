@@ -1,5 +1,9 @@
 //! Messages and raw blocks on a stream.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use handover_shared::fault::Fault;
 use handover_shared::protocol::message::{HEADER_BYTES, Header, Reply};
@@ -10,11 +14,13 @@ use crate::error::Error;
 pub struct Replies {
     receive: quinn::RecvStream,
     address: String,
+    /// Raw bytes of blocks that came, those of an unfinished one included.
+    meter: Arc<AtomicU64>,
 }
 
 impl Replies {
     pub(super) fn new(receive: quinn::RecvStream, address: String) -> Self {
-        Self { receive, address }
+        Self { receive, address, meter: Arc::default() }
     }
 
     /// The next reply; `None` when the relay has finished.
@@ -43,13 +49,45 @@ impl Replies {
         let mut block = BytesMut::with_capacity(bytes);
         while block.len() < bytes {
             match self.receive.read_chunk(bytes - block.len(), true).await {
-                Ok(Some(chunk)) => block.extend_from_slice(&chunk.bytes),
+                Ok(Some(chunk)) => {
+                    self.meter.fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed);
+                    block.extend_from_slice(&chunk.bytes);
+                }
                 Ok(None) if block.is_empty() => return Ok(None),
                 Ok(None) => return Err(self.lost("the stream ended inside a block")),
                 Err(error) => return Err(self.read_error(error)),
             }
         }
         Ok(Some(block))
+    }
+
+    /// Counts the raw bytes of blocks as they come, so that a slow path can be told from a silent one.
+    pub fn meter(&self) -> Arc<AtomicU64> {
+        self.meter.clone()
+    }
+
+    /// Like [`Replies::block`], for a block that is known to be there: gives up when no byte of it comes for so long.
+    ///
+    /// # Errors
+    /// As [`Replies::block`], and [`Error::Lost`].
+    pub async fn block_in_time(&mut self, bytes: usize, silence: Duration) -> Result<Option<BytesMut>, Error> {
+        let meter = self.meter();
+        let watching = async {
+            let mut seen = meter.load(Ordering::Relaxed);
+            loop {
+                tokio::time::sleep(silence).await;
+                let now = meter.load(Ordering::Relaxed);
+                if now == seen {
+                    return;
+                }
+                seen = now;
+            }
+        };
+        let block = tokio::select! {
+            block = self.block(bytes) => Some(block),
+            () = watching => None,
+        };
+        block.unwrap_or_else(|| Err(self.lost("no byte came in time")))
     }
 
     /// Tells the relay that nothing more is wanted.

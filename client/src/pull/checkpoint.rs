@@ -41,7 +41,7 @@ pub(super) struct Checkpoint {
 pub(super) enum Stage {
     /// Everything before this place of the stream is placed.
     #[n(0)]
-    Stream(#[n(0)] Position, #[n(1)] ReaderState),
+    Stream(#[n(0)] Position, #[n(1)] Box<ReaderState>),
     /// The archive came whole; this is its tail record.
     #[n(1)]
     Whole(#[cbor(n(0), with = "minicbor::bytes")] Vec<u8>),

@@ -14,6 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use handover_shared::archive::item::Mtime;
+use handover_shared::ids::Millis;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 
@@ -48,6 +49,17 @@ pub(super) enum Naming {
     Taken,
     /// There can be no such name here.
     Impossible,
+}
+
+/// Mode and times of something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Times {
+    /// Permission bits, and those above them.
+    pub mode: u32,
+    /// When its content was last changed, as anybody may set it.
+    pub mtime: Mtime,
+    /// When anything of it was last changed, by the file system's clock.
+    pub changed: Millis,
 }
 
 /// Which thing a held folder is, whatever it is called.
@@ -146,6 +158,20 @@ impl Dir {
             FileType::Symlink => Found::Link,
             _ => Found::Other,
         })
+    }
+
+    /// Mode and times of what has this name.
+    pub fn times(&self, name: &[u8]) -> io::Result<Option<Times>> {
+        let stat = match rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => return Ok(None),
+            stat => stat?,
+        };
+        let seconds = u64::try_from(stat.st_ctime).unwrap_or(0);
+        Ok(Some(Times {
+            mode: stat.st_mode & 0o7777,
+            mtime: Mtime { seconds: stat.st_mtime, nanos: u32::try_from(stat.st_mtime_nsec).unwrap_or(0) },
+            changed: Millis(seconds.saturating_mul(1000).saturating_add(stat.st_ctime_nsec / 1_000_000)),
+        }))
     }
 
     /// Where a link points.

@@ -19,6 +19,9 @@ use crate::link::{Relay, Replies, unexpected};
 pub(super) struct Flow {
     pub pipeline: Pipeline,
     seen: Arc<Seen>,
+    /// Raw bytes of the stream that is open, and how many of them were looked at last.
+    meter: Arc<AtomicU64>,
+    metered: u64,
     receiver: Option<JoinHandle<Result<(), Error>>>,
 }
 
@@ -46,7 +49,7 @@ pub(super) enum Happening {
 impl Flow {
     /// A flow without a stream.
     pub fn new(pipeline: Pipeline) -> Self {
-        Self { pipeline, seen: Arc::default(), receiver: None }
+        Self { pipeline, seen: Arc::default(), meter: Arc::default(), metered: 0, receiver: None }
     }
 
     /// Asks for blocks from this one on; what was under way before is dropped.
@@ -78,6 +81,7 @@ impl Flow {
             cause: "no answer in time".into(),
         })??;
         self.seen.next.store(from.0, Ordering::Relaxed);
+        (self.meter, self.metered) = (replies.meter(), 0);
         let receiving = receive(replies, size, from, self.pipeline.blocks.clone(), self.seen.clone());
         self.receiver = Some(tokio::spawn(receiving));
         Ok(fetching)
@@ -126,9 +130,10 @@ impl Flow {
         BlockIndex(self.seen.next.load(Ordering::Relaxed))
     }
 
-    /// Whether a block waits because this machine is slower than the relay.
-    pub fn is_saturated(&self) -> bool {
-        self.seen.is_saturated.load(Ordering::Relaxed)
+    /// Whether bytes have come since this was asked last, or a block waits because this machine is the slower one.
+    pub fn is_alive(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.metered, self.meter.load(Ordering::Relaxed));
+        self.metered != before || self.seen.is_saturated.load(Ordering::Relaxed)
     }
 
     /// Sealed bytes that travelled.

@@ -7,6 +7,7 @@
 //! | `claim.txt`, `claim.sig` | the claim, and its signature by the identity |
 //! | `seal.txt`, `seal.sig` | what the seller sealed |
 //! | `receipt.txt`, `receipt.sig`, `receipt.sealed` | the receipt, and as it goes to the seller |
+//! | `conflict` | the answer to what stands in the way |
 //! | `checkpoint`, `list`, `moves`, `outcome` | how far it is, what came, what was decided, what became of it |
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use handover_shared::limits::{
 };
 use handover_shared::proof::{self, KeptOffer, OpenedOffer};
 
+use super::ConflictPolicy;
 use super::finish::Tally;
 use crate::error::Error;
 use crate::home::transfers::{Folder, Role};
@@ -28,6 +30,7 @@ const OFFER_SUMMARY: &str = "offer.summary";
 const OFFER_HASH: &str = "offer.hash";
 const SEALED_RECEIPT: &str = "receipt.sealed";
 const OUTCOME: &str = "outcome";
+const ANSWER: &str = "conflict";
 
 /// A statement of a transfer, and the name of its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +132,23 @@ pub(super) fn list_file(folder: &Folder) -> PathBuf {
 /// Where decisions about conflicts are.
 pub(super) fn moves_file(folder: &Folder) -> PathBuf {
     folder.file("moves")
+}
+
+const POLICIES: [(&str, ConflictPolicy); 3] =
+    [("skip", ConflictPolicy::Skip), ("rename", ConflictPolicy::Rename), ("overwrite", ConflictPolicy::Overwrite)];
+
+/// Keeps what the person answered, so that nothing is asked twice.
+pub(super) fn write_answer(folder: &Folder, answer: ConflictPolicy) -> Result<(), Error> {
+    match POLICIES.iter().find(|(_, policy)| *policy == answer) {
+        Some((word, _)) => write_private(&folder.file(ANSWER), word.as_bytes()),
+        None => Ok(()),
+    }
+}
+
+/// What the person answered before.
+pub(super) fn read_answer(folder: &Folder) -> Result<Option<ConflictPolicy>, Error> {
+    let word = read_text(folder.file(ANSWER), 16)?;
+    Ok(POLICIES.iter().find(|(known, _)| Some(*known) == word.as_deref()).map(|(_, policy)| *policy))
 }
 
 /// Keeps the receipt as it goes to the seller; the last file to be written before it may be delivered.

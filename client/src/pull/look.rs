@@ -21,6 +21,7 @@ use super::checkpoint::{Checkpoint, Stage as Kept};
 use super::disk::Dir;
 use super::kept;
 use super::now;
+use super::pipeline::bytes_of;
 use super::run;
 use super::{Decide, TakeOptions, Taken};
 use crate::error::Error;
@@ -53,7 +54,7 @@ pub struct Look {
     pub(super) origin: Origin,
     pub(super) destination: PathBuf,
     pub(super) to_stdout: bool,
-    needed_bytes: u64,
+    pub(super) needed_bytes: u64,
     known_since: Option<Millis>,
 }
 
@@ -154,9 +155,7 @@ fn continued(home: &Home, folder: &Folder, out: Option<&Path>, to_stdout: bool) 
     let checkpoint = if to_stdout { None } else { Checkpoint::read(&kept::checkpoint_file(&held))? };
     let done_bytes = match &checkpoint {
         None => 0,
-        Some(Checkpoint { stage: Kept::Stream(_, reader), .. }) => {
-            reader.counts().bytes + reader.open().map_or(0, |open| open.bytes())
-        }
+        Some(Checkpoint { stage: Kept::Stream(_, reader), .. }) => bytes_of(reader),
         Some(Checkpoint { stage: Kept::Whole(_), .. }) => offer.summary.bytes,
     };
     Ok(Look {

@@ -2,23 +2,30 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `pipeline` | blocks to frames to items |
-//! | `place` | items to files, folders and links beneath the destination |
-//! | `finish` | what waited for an answer; modes and times of folders |
-//! | `checkpoint` | from where the next run goes on |
+//! | `look`, `begin`, `claim`, `run`, `reach` | the conversation with the relay, carried out as the buyer's machine asks |
+//! | `precheck` | what stands in the way, before anything is fetched |
+//! | `flow`, `pipeline` | blocks to frames to items |
+//! | `place`, `folders` | items to files, folders and links beneath the destination |
+//! | `stdout` | the one file of a transfer to standard output |
+//! | `finish`, `sign`, `settle` | what waited for an answer; modes and times of folders; the receipt |
+//! | `checkpoint`, `kept` | from where the next run goes on; what is kept at home |
 //! | `work`, `tree`, `disk`, `names`, `list` | what placing stands on |
 
+mod begin;
 mod checkpoint;
 mod claim;
 mod disk;
 mod finish;
 mod flow;
+mod folders;
 pub(crate) mod kept;
 mod list;
 mod look;
 mod names;
 mod pipeline;
 mod place;
+mod precheck;
+mod reach;
 mod run;
 mod settle;
 mod sign;

@@ -91,6 +91,18 @@ pub(super) struct Gauge {
     pub current: Mutex<Option<Vec<u8>>>,
 }
 
+impl Gauge {
+    fn tell(&self, state: &ReaderState) {
+        self.bytes.store(bytes_of(state), Ordering::Relaxed);
+        self.files.store(state.counts().files, Ordering::Relaxed);
+    }
+}
+
+/// Content bytes that came, those of the file under way included.
+pub(super) fn bytes_of(state: &ReaderState) -> u64 {
+    state.counts().bytes.saturating_add(state.open().map_or(0, |open| open.bytes()))
+}
+
 /// Threads at work.
 pub(super) struct Pipeline {
     /// Takes sealed blocks, in order. Dropping it ends the pipeline behind what it has taken.
@@ -113,6 +125,9 @@ impl Pipeline {
         let (steps, steps_in) = sync_channel(FRAMES_QUEUED);
         let (packed, packed_in) = sync_channel::<Unpack>(FRAMES_QUEUED);
         let gauge = Arc::new(Gauge::default());
+        if let Some(state) = &job.reader {
+            gauge.tell(state);
+        }
 
         let manifest_key = job.key.manifest_key(&job.transfer);
         let reader = match job.reader {
@@ -275,7 +290,7 @@ impl End {
         let ended = self.take_all(steps);
         let (said, last) = match ended {
             Ok(Some(tail)) => (Some(Feedback::Whole(tail.clone())), Some(Stage::Whole(tail))),
-            Ok(None) => (None, Some(Stage::Stream(self.after, self.reader.state().clone()))),
+            Ok(None) => (None, Some(Stage::Stream(self.after, Box::new(self.reader.state().clone())))),
             Err(Trouble::Failed(error)) => (Some(Feedback::Failed(error)), None),
             Err(Trouble::Restart) => (Some(Feedback::Restart), None),
         };
@@ -332,11 +347,7 @@ impl End {
             }
             self.sink.take(event)?;
         }
-        let state = self.reader.state();
-        let counts = state.counts();
-        let open_bytes = state.open().map_or(0, |open| open.bytes());
-        self.gauge.bytes.store(counts.bytes.saturating_add(open_bytes), Ordering::Relaxed);
-        self.gauge.files.store(counts.files, Ordering::Relaxed);
+        self.gauge.tell(self.reader.state());
         if let Some(path) = current {
             *self.gauge.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(path.as_bytes().to_vec());
         }
@@ -351,7 +362,7 @@ impl End {
         if self.since < CHECKPOINT_BYTES && self.last.elapsed() < CHECKPOINT_AFTER {
             return Ok(());
         }
-        let stage = Stage::Stream(self.after, self.reader.state().clone());
+        let stage = Stage::Stream(self.after, Box::new(self.reader.state().clone()));
         match keeper.offer(Checkpoint::new(stage, placer.state()?)) {
             Offered::Taken => {
                 self.since = 0;
@@ -366,7 +377,7 @@ impl End {
     /// Keeps what was done so far, and stops for a reason of the buyer's.
     fn stop_at(&mut self, reason: Error) -> Result<(), Trouble> {
         let Sink::Disk { placer, keeper } = &mut self.sink else { return Err(reason.into()) };
-        let stage = Stage::Stream(self.after, self.reader.state().clone());
+        let stage = Stage::Stream(self.after, Box::new(self.reader.state().clone()));
         let checkpoint = Checkpoint::new(stage, placer.state()?);
         keeper.insist(checkpoint);
         Err(reason.into())

@@ -18,17 +18,17 @@ use handover_shared::archive::path::EntryPath;
 use handover_shared::limits::PIECE_BYTES;
 
 use super::ConflictPolicy;
-use super::disk::{self, Dir, Found, ModeSet, Naming, TimeSet, WORKING_MODE};
+use super::disk::{self, Dir, Found, ModeSet, Naming, TimeSet};
 use super::list::{Fate, Line, ListWriter, Marks};
 use super::names;
-use super::tree::{Above, Route, Step, Tree};
+use super::tree::{Above, Step, Tree};
 use super::work::{MadeLog, Work, same_file};
 use crate::error::Error;
 use crate::event::{Event, ExceptionReason, Observer};
 use crate::private::Private;
 
 /// Names tried before a folder is said to be full of them.
-const NUMBERS_MAX: u32 = 10_000;
+pub(super) const NUMBERS_MAX: u32 = 10_000;
 
 /// What stops placing.
 #[derive(Debug)]
@@ -65,15 +65,15 @@ pub(super) struct PlacerState {
 
 /// Places entries beneath the destination.
 pub(super) struct Placer {
-    work: Work,
-    tree: Tree,
+    pub(super) work: Work,
+    pub(super) tree: Tree,
     list: ListWriter,
-    made: MadeLog,
-    policy: ConflictPolicy,
+    pub(super) made: MadeLog,
+    pub(super) policy: ConflictPolicy,
     observer: Arc<dyn Observer>,
     /// The destination, for errors.
     path: PathBuf,
-    ordinal: u64,
+    pub(super) ordinal: u64,
     held: u64,
     part: Part,
     refused: Option<EntryPath>,
@@ -319,7 +319,7 @@ impl Placer {
     }
 
     /// The name an entry should have: its own, unless that is the name of our work folder.
-    fn wanted_name(&self, record: &Record, marks: &mut Marks) -> Vec<u8> {
+    pub(super) fn wanted_name(&self, record: &Record, marks: &mut Marks) -> Vec<u8> {
         let name = record.path.name();
         if self.tree.depth() == 0 && names::is_reserved(name) {
             marks.mapped = true;
@@ -339,8 +339,10 @@ impl Placer {
         let looking = |source| self.work.trouble("looking at what is there", source);
         // [S15.6]
         if is_same(above, &name, &record).map_err(looking)? {
+            let fate =
+                if self.work.is_ours(above, &name, &record).map_err(looking)? { Fate::Made } else { Fate::Existing };
             self.work.staging().remove(staged).map_err(looking)?;
-            return self.finished(record, Fate::Existing, Some(name), marks);
+            return self.finished(record, fate, Some(name), marks);
         }
         let existing = above.look(&name).map_err(looking)?;
         match policy_for(self.policy, existing) {
@@ -373,105 +375,11 @@ impl Placer {
         }
     }
 
-    fn hold(&mut self, record: &Record) {
+    pub(super) fn hold(&mut self, record: &Record) {
         self.held += 1;
         if self.policy == ConflictPolicy::Fail {
             self.refused.get_or_insert_with(|| record.path.clone());
         }
-    }
-
-    /// Makes the folder of a record, or finds it, and enters it.
-    fn make_folder(&mut self, record: &Record) -> Result<(Fate, Option<Vec<u8>>, Marks), Trouble> {
-        let mut marks = Marks::default();
-        let own = record.path.name();
-        if let Above::Nowhere = self.tree.innermost() {
-            self.tree.enter(own, Route::Nowhere, None);
-            return Ok((Fate::Kept, None, marks));
-        }
-        let wanted = self.wanted_name(record, &mut marks);
-        let (name, fate, dir) = match self.folder_at(record, wanted.clone(), &mut marks)? {
-            Some(found) => found,
-            None => {
-                let Above::Dir(above) = self.tree.innermost() else { return Err(Trouble::Restart) };
-                let existing = above.look(&wanted).map_err(|e| self.work.trouble("looking at what is there", e))?;
-                match policy_for(self.policy, existing) {
-                    ConflictPolicy::Skip => {
-                        self.tree.enter(own, Route::Nowhere, None);
-                        return Ok((Fate::Kept, None, marks));
-                    }
-                    ConflictPolicy::Ask | ConflictPolicy::Fail => {
-                        let dir = self.work.make_held_folder(self.ordinal)?;
-                        self.hold(record);
-                        self.tree.enter(own, Route::Held(self.ordinal), Some(dir));
-                        return Ok((Fate::Held, Some(wanted), marks));
-                    }
-                    ConflictPolicy::Overwrite => {
-                        self.work.set_aside(above, &wanted, self.ordinal)?;
-                        self.folder_at(record, wanted, &mut marks)?.ok_or(Trouble::Restart)?
-                    }
-                    ConflictPolicy::Rename => self.numbered_folder(record, &wanted, &mut marks)?,
-                }
-            }
-        };
-        self.tree.enter(own, Route::Named(name.clone()), Some(dir));
-        Ok((fate, Some(name), marks))
-    }
-
-    /// Makes a folder of this name, or takes the one that is there; `None` if something else is.
-    fn folder_at(
-        &mut self,
-        record: &Record,
-        mut name: Vec<u8>,
-        marks: &mut Marks,
-    ) -> Result<Option<(Vec<u8>, Fate, Dir)>, Trouble> {
-        loop {
-            let Above::Dir(above) = self.tree.innermost() else { return Err(Trouble::Restart) };
-            let failed = |source| self.work.trouble("making a folder", source);
-            match above.look(&name).map_err(failed)? {
-                Found::Folder => {
-                    let dir = above.enter(&name).map_err(failed)?;
-                    if self.tree.depth() == 0 && self.work.is_own(&dir).map_err(failed)? {
-                        return Ok(None);
-                    }
-                    let fate = match self.made.has(&record.path, &name) {
-                        true => Fate::Made,
-                        false => Fate::Existing,
-                    };
-                    return Ok(Some((name, fate, dir)));
-                }
-                Found::Nothing => {
-                    // First the log, so that a folder without its mode and time is known as ours after a crash.
-                    self.made.add(&record.path, &name).map_err(failed)?;
-                    match above.make(&name, WORKING_MODE).map_err(failed)? {
-                        Naming::Done | Naming::Taken => {}
-                        Naming::Impossible if !marks.mapped => {
-                            marks.mapped = true;
-                            name = names::mapped(&name);
-                        }
-                        Naming::Impossible => return Err(failed(io::ErrorKind::InvalidFilename.into()).into()),
-                    }
-                }
-                Found::File(_) | Found::Link | Found::Other => return Ok(None),
-            }
-        }
-    }
-
-    /// Makes a folder under the first numbered name that is free, or was made by an earlier run.
-    fn numbered_folder(
-        &mut self,
-        record: &Record,
-        wanted: &[u8],
-        marks: &mut Marks,
-    ) -> Result<(Vec<u8>, Fate, Dir), Trouble> {
-        marks.renamed = true;
-        for number in 1..NUMBERS_MAX {
-            let name = names::numbered(wanted, number);
-            match self.folder_at(record, name, marks)? {
-                Some((name, Fate::Made, dir)) => return Ok((name, Fate::Made, dir)),
-                _ => continue,
-            }
-        }
-        Err(self.work.trouble("making a folder", io::ErrorKind::AlreadyExists.into()).into())
     }
 
     /// Looks for a file that an earlier run had finished after its last checkpoint.
@@ -504,7 +412,7 @@ impl Placer {
 }
 
 /// Overwriting a file is one thing; a folder with everything in it is another, and is not removed for a name's sake.
-fn policy_for(policy: ConflictPolicy, existing: Found) -> ConflictPolicy {
+pub(super) fn policy_for(policy: ConflictPolicy, existing: Found) -> ConflictPolicy {
     match (policy, existing) {
         (ConflictPolicy::Overwrite, Found::Folder) => ConflictPolicy::Rename,
         _ => policy,

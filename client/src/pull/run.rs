@@ -7,29 +7,30 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use handover_shared::fault::Fault;
-use handover_shared::ids::{BlockIndex, LinkKey, TransferId};
+use handover_shared::ids::{BlockIndex, LinkKey, Millis, TransferId};
+use handover_shared::keys::Secret;
 use handover_shared::keys::code::RelayAddress;
-use handover_shared::keys::hybrid::HybridSecret;
 use handover_shared::keys::schedule::ContentKey;
-use handover_shared::keys::{Entropy, OsEntropy, Secret};
 use handover_shared::proof::OpenedOffer;
-use handover_shared::protocol::buyer::{Buyer, End, Input, Output, Pause, Start};
+use handover_shared::protocol::buyer::{Buyer, End, Input, Output, Start};
 use handover_shared::protocol::message::{Receive, Reply, Request};
-use handover_shared::tls::{ExpectedRelay, LinkSecret};
+use handover_shared::tls::LinkSecret;
 use zeroize::Zeroizing;
 
+use super::begin::{self, Begun};
 use super::checkpoint::{Checkpoint, Stage as Kept};
-use super::claim::{self, Claiming};
+use super::claim::Claiming;
 use super::flow::{Flow, Happening};
-use super::look::{Continued, Fresh, Look, Origin};
-use super::pipeline::Feedback;
+use super::look::{Look, Origin};
+use super::pipeline::{Feedback, bytes_of};
 use super::place::Trouble;
+use super::precheck::{InTheWay, Precheck};
 use super::settle::{self, Ending, Site};
-use super::{ConflictPolicy, Decide, TakeOptions, Taken, kept, now};
+use super::{ConflictPolicy, Decide, TakeOptions, Taken, kept, now, shown_bytes};
 use crate::error::Error;
-use crate::event::{Event, Observer, Progress, Stage, StallCause};
+use crate::event::{Event, Observer, Progress, Stage};
 use crate::home::Home;
-use crate::home::transfers::{Facts, Held, KeptPath, Role, Secrets, State};
+use crate::home::transfers::{Facts, Held, Secrets, State};
 use crate::link::retry::Backoff;
 use crate::link::{Relay, unexpected};
 use crate::private::{Private, escaped};
@@ -37,7 +38,6 @@ use crate::stop::Stop;
 
 /// How often the machine is told that time passes, and the person how far it is.
 const TICK: Duration = Duration::from_millis(250);
-const FACTS_VERSION: u32 = 1;
 
 /// Takes what was looked at.
 pub(super) async fn take(
@@ -58,37 +58,39 @@ pub(super) async fn take(
     run.wind_down(result).await
 }
 
-struct Run {
+/// A run.
+pub(super) struct Run {
     home: Home,
     held: Held,
     facts: Facts,
     secrets: Secrets,
     offer: Arc<OpenedOffer>,
     transfer: TransferId,
-    address: RelayAddress,
-    relay_key: LinkKey,
-    link: LinkSecret,
+    pub(super) address: RelayAddress,
+    pub(super) relay_key: LinkKey,
+    pub(super) link: LinkSecret,
     destination: PathBuf,
     to_stdout: bool,
     policy: ConflictPolicy,
     decide: Arc<dyn Decide>,
-    observer: Arc<dyn Observer>,
-    stop: Stop,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) stop: Stop,
     machine: Buyer,
-    backoff: Backoff,
-    relay: Option<Relay>,
-    flow: Option<Flow>,
+    pub(super) backoff: Backoff,
+    pub(super) relay: Option<Relay>,
+    pub(super) flow: Option<Flow>,
     checkpoint: Option<Checkpoint>,
     /// The tail of an archive that came whole.
     tail: Option<Vec<u8>>,
     /// What the relay refused last, and what broke last.
-    refusal: Option<Error>,
-    unreachable: Reached,
+    pub(super) refusal: Option<Error>,
+    pub(super) reached: Reached,
     restarts: u32,
 }
 
+/// How it goes with the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reached {
+pub(super) enum Reached {
     /// The last attempt found nobody.
     Nobody,
     /// There was, or is, a connection; something went wrong with it.
@@ -118,10 +120,15 @@ impl Run {
         }
         let site = (!to_stdout).then(|| destination.clone());
         let begun = match origin {
-            Origin::Fresh(fresh) => begin_fresh(&home, &offer, *fresh, site.as_deref())?,
-            Origin::Continued(continued) => begin_continued(*continued, site.as_deref())?,
+            Origin::Fresh(fresh) => begin::fresh(&home, &offer, *fresh, site.as_deref())?,
+            Origin::Continued(continued) => begin::continued(*continued, site.as_deref())?,
         };
         let Begun { held, facts, secrets, link, machine, relay, checkpoint } = begun;
+        // Nothing is asked twice.
+        let policy = match options.conflict {
+            ConflictPolicy::Ask => kept::read_answer(&held)?.unwrap_or(ConflictPolicy::Ask),
+            other => other,
+        };
         let tail = match &checkpoint {
             Some(Checkpoint { stage: Kept::Whole(tail), .. }) => Some(tail.clone()),
             _ => None,
@@ -130,11 +137,11 @@ impl Run {
             transfer: offer.text.transfer,
             address: facts.relay_address()?,
             relay_key: facts.relay_key()?,
-            policy: options.conflict,
+            policy,
             backoff: Backoff::default(),
             flow: None,
             refusal: None,
-            unreachable: Reached::Moving,
+            reached: Reached::Moving,
             restarts: 0,
             offer: Arc::new(offer),
             home,
@@ -196,97 +203,6 @@ impl Run {
         }
     }
 
-    async fn connect(&mut self) -> Result<Input, Error> {
-        self.observer.event(Event::Stage(Stage::Connecting));
-        let connecting = Relay::connect(&self.address, ExpectedRelay::Key(self.relay_key), &self.link);
-        let connected = tokio::select! {
-            () = self.stop.asked() => return Err(Error::Interrupted),
-            connected = connecting => connected,
-        };
-        match connected {
-            Ok(relay) => {
-                self.observer.event(Event::RelayReached {
-                    address: self.address.to_string(),
-                    fingerprint: relay.fingerprint(),
-                    embedded: false,
-                });
-                self.relay = Some(relay);
-                Ok(Input::Connected)
-            }
-            Err(error) if error.is_passing() => {
-                tracing::debug!(%error, "no connection");
-                self.unreachable = Reached::Nobody;
-                Ok(Input::LinkLost)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn wait(&mut self, attempt: u32, cause: Pause) -> Result<Input, Error> {
-        if attempt == 1 {
-            self.backoff.reset();
-        }
-        let cause = match cause {
-            Pause::Busy => StallCause::Busy,
-            Pause::Silent => StallCause::Silent,
-            Pause::Lost if self.unreachable == Reached::Nobody => StallCause::Unreachable,
-            Pause::Lost => StallCause::Lost,
-        };
-        self.observer.event(Event::Stalled { attempt, cause });
-        if self.unreachable == Reached::Moving {
-            self.unreachable = Reached::Stalled;
-        }
-        let entropy: &mut dyn Entropy = &mut OsEntropy;
-        let pause = self.backoff.pause(u32::from_be_bytes(entropy.array()));
-        tokio::select! {
-            () = self.stop.asked() => Err(Error::Interrupted),
-            () = tokio::time::sleep(pause) => Ok(Input::Waited),
-        }
-    }
-
-    /// What a failed operation is to the machine. What is neither a loss nor a refusal ends the run.
-    async fn failed(&mut self, error: Error) -> Result<Input, Error> {
-        match error {
-            Error::Refused { fault, .. } => {
-                self.refusal = Some(error);
-                Ok(Input::Refused(fault))
-            }
-            error if error.is_passing() => {
-                tracing::debug!(%error, "the connection is lost");
-                self.drop_link().await;
-                Ok(Input::LinkLost)
-            }
-            error => Err(error),
-        }
-    }
-
-    fn moved(&mut self) {
-        if self.unreachable != Reached::Moving {
-            self.unreachable = Reached::Moving;
-            self.observer.event(Event::Moving);
-        }
-    }
-
-    async fn drop_link(&mut self) {
-        if let Some(flow) = &mut self.flow {
-            flow.stop().await;
-        }
-        if let Some(relay) = self.relay.take() {
-            // The goodbye is a courtesy; nobody waits for it.
-            tokio::spawn(relay.close());
-        }
-    }
-
-    async fn ask(&mut self, request: &Request) -> Result<Reply, Error> {
-        let Some(relay) = &self.relay else {
-            return Err(Error::Lost { address: self.address.to_string(), cause: "no connection".into() });
-        };
-        tokio::select! {
-            () = self.stop.asked() => Err(Error::Interrupted),
-            answer = relay.ask(request) => answer,
-        }
-    }
-
     async fn claim(&mut self) -> Result<Input, Error> {
         let Some(relay) = &self.relay else { return Ok(Input::LinkLost) };
         let claiming = Claiming::of(&self.home, &self.secrets, self.offer.clone(), self.link.public())?;
@@ -324,12 +240,45 @@ impl Run {
             key: self.content_key()?,
             block_size: self.offer.text.block_bytes,
             destination: (!self.to_stdout).then(|| self.destination.clone()),
+            since: Millis(self.facts.created_ms),
             policy: self.policy,
             observer: self.observer.clone(),
         })
     }
 
+    /// Finds what stands in the way before anything is fetched, and asks about it once.
+    async fn precheck(&mut self) -> Result<(), Error> {
+        let is_asking = matches!(self.policy, ConflictPolicy::Ask | ConflictPolicy::Fail);
+        let is_beginning = self.flow.is_none() && self.checkpoint.is_none();
+        if !is_asking || !is_beginning || self.to_stdout || settle::is_bare(&self.destination)? {
+            return Ok(());
+        }
+        let Some(relay) = &self.relay else { return Ok(()) };
+        self.observer.event(Event::Stage(Stage::Scanning));
+        let block_key = self.content_key()?.block_key(&self.transfer);
+        let precheck = Precheck { relay, transfer: self.transfer, size: self.offer.text.block_bytes, block_key };
+        let found = tokio::select! {
+            () = self.stop.asked() => return Err(Error::Interrupted),
+            found = precheck.run(&self.destination) => found?,
+        };
+        let Some(InTheWay { count, first }) = found.filter(|found| found.count > 0) else { return Ok(()) };
+        let shown = first.first().map_or_else(PathBuf::new, |it| shown_bytes(&self.destination, it.path.reveal()));
+        let (decide, policy) = (self.decide.clone(), self.policy);
+        let ask = move || Ok(if policy == ConflictPolicy::Ask { decide.conflicts(count, &first) } else { None });
+        match blocking(ask).await? {
+            Some(answer @ (ConflictPolicy::Skip | ConflictPolicy::Rename | ConflictPolicy::Overwrite)) => {
+                kept::write_answer(&self.held, answer)?;
+                self.policy = answer;
+                Ok(())
+            }
+            _ => Err(Error::Conflicts { count, first: Private::new(shown) }),
+        }
+    }
+
     async fn fetch(&mut self, from: BlockIndex) -> Result<Next, Error> {
+        if let Err(error) = Box::pin(self.precheck()).await {
+            return self.failed(error).await.map(Next::Input);
+        }
         if self.flow.is_none() {
             self.observer.event(Event::Stage(Stage::Receiving));
             let (site, checkpoint) = (self.site()?, self.checkpoint.clone());
@@ -364,12 +313,15 @@ impl Run {
             happening = flow.happening() => Some(happening),
             () = tokio::time::sleep(TICK) => None,
         };
-        let (next, is_saturated) = (flow.next(), flow.is_saturated());
+        let (next, is_alive) = (flow.next(), flow.is_alive());
         self.machine.handle(now(), Input::Arrived(next));
+        if is_alive {
+            self.machine.handle(now(), Input::Alive);
+        }
         let input = match happening {
             None => {
                 self.tell_progress();
-                if is_saturated { Input::Saturated } else { Input::Tick }
+                Input::Tick
             }
             Some(Happening::Finished) => Input::Finished,
             Some(Happening::Broke(error)) => self.failed(error).await?,
@@ -489,9 +441,13 @@ impl Run {
     /// A refusal that no later run can change.
     fn refused_for_good(self, fault: Fault) -> Result<(), Error> {
         let Self { held, mut facts, .. } = self;
+        let is_over = matches!(
+            fault,
+            Fault::NotFound | Fault::AlreadyClaimed | Fault::Revoked | Fault::Expired | Fault::Receipted
+        );
         let state = match fault {
             // Nothing was received: there is nothing to keep.
-            _ if facts.state == State::Claiming => return held.discard(),
+            _ if is_over && facts.state == State::Claiming => return held.discard(),
             Fault::Revoked => State::Revoked,
             Fault::Expired => State::Expired,
             _ => return Ok(()),
@@ -503,8 +459,7 @@ impl Run {
 
     fn tell_resumed(&self) {
         if let Some(Checkpoint { stage: Kept::Stream(_, reader), .. }) = &self.checkpoint {
-            let bytes = reader.counts().bytes + reader.open().map_or(0, |open| open.bytes());
-            self.observer.event(Event::Resumed { bytes, files: reader.counts().files });
+            self.observer.event(Event::Resumed { bytes: bytes_of(reader), files: reader.counts().files });
         }
     }
 
@@ -524,99 +479,6 @@ impl Run {
         }));
         self.observer.event(Event::Placed { files: files_done });
     }
-}
-
-/// What a run has when it begins.
-struct Begun {
-    held: Held,
-    facts: Facts,
-    secrets: Secrets,
-    link: LinkSecret,
-    machine: Buyer,
-    relay: Option<Relay>,
-    checkpoint: Option<Checkpoint>,
-}
-
-/// Makes the transfer's folder at home, with everything a claim needs, before the claim is sent.
-fn begin_fresh(
-    home: &Home,
-    offer: &OpenedOffer,
-    fresh: Fresh,
-    destination: Option<&std::path::Path>,
-) -> Result<Begun, Error> {
-    let Fresh { code, link, relay, peeked, mut machine } = fresh;
-    let held = home.new_transfer()?;
-    let entropy: &mut dyn Entropy = &mut OsEntropy;
-    let hybrid = HybridSecret::generate(entropy);
-    // [S15.1]
-    let secrets = Secrets {
-        code: Some(*code.expose()),
-        link_seed: Some(*link.seed()),
-        hybrid_seed: Some(*hybrid.seed().expose()),
-        ..Secrets::default()
-    };
-    held.store_secrets(&secrets)?;
-    kept::write_offer(&held, offer, &claim::locator_of(&code))?;
-    let summary = &offer.summary;
-    let facts = Facts {
-        version: FACTS_VERSION,
-        id: held.id(),
-        role: Role::Buyer,
-        transfer: offer.text.transfer.to_hex(),
-        state: State::Claiming,
-        created_ms: now().0,
-        expires_ms: peeked.expires.unwrap_or_else(|| offer.text.expires.millis()).0,
-        relay: relay.address().to_string(),
-        relay_key: relay.key().to_hex(),
-        embedded: false,
-        label: summary.label.clone(),
-        files: summary.files,
-        folders: summary.folders,
-        links: summary.links,
-        bytes: Some(summary.bytes),
-        exceptions: 0,
-        sources: Vec::new(),
-        options: String::new(),
-        destination: destination.map(KeptPath::of),
-        peer_name: Some(summary.seller_name.clone()),
-        peer_organisation: summary.organisation.clone(),
-        peer_fingerprint: Some(offer.seller.fingerprint()),
-        claimed_ms: None,
-        refused_claims: 0,
-        receipted_ms: None,
-        deleted_ms: None,
-        failure: None,
-    };
-    held.store_facts(&facts)?;
-    machine.handle(now(), Input::Accepted);
-    Ok(Begun { held, facts, secrets, link, machine, relay: Some(relay), checkpoint: None })
-}
-
-fn begin_continued(continued: Continued, destination: Option<&std::path::Path>) -> Result<Begun, Error> {
-    let Continued { held, mut facts, checkpoint } = continued;
-    let secrets = held.secrets()?;
-    let lost =
-        || Error::State { what: "a secret of the transfer is missing", path: held.file("secrets"), source: None };
-    let seed = secrets.link_seed.as_ref().map(|seed| Zeroizing::new(*seed)).ok_or_else(lost)?;
-    let link = LinkSecret::of_seed(seed).map_err(|error| Error::Internal(error.to_string()))?;
-    let start = if kept::read_sealed_receipt(&held)?.is_some() {
-        Start::Deliver
-    } else if secrets.content_key.is_some() {
-        match &checkpoint {
-            Some(Checkpoint { stage: Kept::Whole(_), .. }) => Start::Finish,
-            Some(Checkpoint { stage: Kept::Stream(position, _), .. }) => Start::Fetch(position.block()),
-            None => Start::Fetch(BlockIndex(0)),
-        }
-    } else if secrets.code.is_some() {
-        Start::Claim
-    } else {
-        return Err(lost());
-    };
-    if let (None, Some(destination)) = (&facts.destination, destination) {
-        facts.destination = Some(KeptPath::of(destination));
-        held.store_facts(&facts)?;
-    }
-    Ok(Begun { held, facts, secrets, link, machine: Buyer::new(start, now()), relay: None, checkpoint })
 }
 
 /// Runs what blocks away from the tasks.

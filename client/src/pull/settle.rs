@@ -3,17 +3,22 @@
 //! # Source
 //! SPEC [S15.3] [S15.4].
 
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use handover_shared::archive::stream::Position;
-use handover_shared::ids::{BlockSize, TransferId};
+use handover_shared::ids::{BlockSize, Millis, TransferId};
 use handover_shared::keys::schedule::ContentKey;
 use handover_shared::proof::{OpenedOffer, ReceiptText};
 
 use super::checkpoint::{Checkpoint, Keeper, Stage as Kept};
 use super::finish::{Finish, Tally};
 use super::list::ListWriter;
+use super::names::WORK_FOLDER;
 use super::pipeline::{Job, Pipeline, Sink};
 use super::place::{Placer, PlacerState, Trouble};
 use super::stdout::Pour;
@@ -33,6 +38,8 @@ pub(super) struct Site {
     pub block_size: BlockSize,
     /// Nothing for standard output.
     pub destination: Option<PathBuf>,
+    /// When this machine began it.
+    pub since: Millis,
     pub policy: ConflictPolicy,
     pub observer: Arc<dyn Observer>,
 }
@@ -51,10 +58,13 @@ impl Site {
             reader,
         };
         let Some(destination) = &self.destination else {
-            let pour = Pour::new(Box::new(std::io::stdout()), self.observer.clone());
+            // Not through the standard library's buffer, which looks for line ends.
+            let out = std::io::stdout().as_fd().try_clone_to_owned();
+            let out = out.map_err(|source| Error::disk("opening standard output", "-", source))?;
+            let pour = Pour::new(Box::new(File::from(out)), self.observer.clone());
             return Ok(Pipeline::start(job(Position::START, None), Sink::Stdout(pour))?);
         };
-        let work = Work::open(destination, &self.transfer)?;
+        let work = Work::open(destination, &self.transfer, self.since)?;
         let (placer, job) = match checkpoint {
             Some(Checkpoint { stage: Kept::Stream(position, reader), placer, .. }) => {
                 let list = self.list(placer.list_bytes).map_err(|error| {
@@ -63,7 +73,7 @@ impl Site {
                 })?;
                 let open = reader.open().map(|open| (open.entry(), open.bytes()));
                 let placer = Placer::resume(work, list, self.policy, self.observer.clone(), placer, open)?;
-                (placer, job(position, Some(reader)))
+                (placer, job(position, Some(*reader)))
             }
             _ => {
                 let placer = Placer::new(work, self.list(0)?, self.policy, self.observer.clone())?;
@@ -115,7 +125,7 @@ fn place_rest(site: &Site, destination: &Path, decide: &dyn Decide) -> Result<Ta
     let (Kept::Whole(_), PlacerState { list_bytes, held, .. }) = (checkpoint.stage, checkpoint.placer) else {
         return Err(missing());
     };
-    let work = Work::open(destination, &site.transfer)?;
+    let work = Work::open(destination, &site.transfer, site.since)?;
     let finish = Finish {
         work: &work,
         list: (kept::list_file(&site.folder), list_bytes),
@@ -129,12 +139,23 @@ fn place_rest(site: &Site, destination: &Path, decide: &dyn Decide) -> Result<Ta
     Ok(tally)
 }
 
+/// Whether nothing is in a destination, so that nothing can stand in the way.
+pub(super) fn is_bare(destination: &Path) -> Result<bool, Error> {
+    let looking = |source| Error::disk("looking at what is there", destination, source);
+    for entry in std::fs::read_dir(destination).map_err(looking)? {
+        if entry.map_err(looking)?.file_name() != OsStr::from_bytes(WORK_FOLDER) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Removes what only an unfinished transfer needs.
 pub(super) fn clean_up(folder: &Folder, transfer: &TransferId, destination: Option<&Path>) -> Result<(), Error> {
     if let Some(destination) = destination
         && destination.exists()
     {
-        Work::open(destination, transfer)?.discard()?;
+        Work::open(destination, transfer, Millis(0))?.discard()?;
     }
     for path in [kept::checkpoint_file(folder), kept::moves_file(folder)] {
         Checkpoint::remove(&path)?;

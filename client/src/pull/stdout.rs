@@ -59,3 +59,72 @@ impl Pour {
 fn unwritable(source: io::Error) -> Error {
     Error::disk("writing to standard output", "-", source)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use handover_shared::archive::item::{Entry, EntryKind, Exception, Mtime, Reason};
+    use handover_shared::archive::manifest::Record;
+    use handover_shared::archive::path::EntryPath;
+    use handover_shared::ids::ContentHash;
+
+    use super::*;
+    use crate::pull::tests::kit::Watcher;
+
+    #[derive(Clone, Default)]
+    struct Sheet(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sheet {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn path(name: &str) -> EntryPath {
+        EntryPath::parse(name.as_bytes()).unwrap()
+    }
+
+    fn entry(name: &str) -> Entry {
+        let mtime = Mtime { seconds: 0, nanos: 0 };
+        Entry { path: path(name), kind: EntryKind::File, mode: 0o600, mtime, size: None, target: None }
+    }
+
+    fn whole(name: &str) -> ReaderEvent<'static> {
+        ReaderEvent::FileEnd(Record::of_file(entry(name), 4, ContentHash([0; 32])))
+    }
+
+    #[test]
+    fn one_file_comes_out_as_it_is_and_a_second_does_not() {
+        let sheet = Sheet::default();
+        let mut pour = Pour::new(Box::new(sheet.clone()), Watcher::new());
+        pour.take(ReaderEvent::FileBegin(entry("a"))).unwrap();
+        pour.take(ReaderEvent::Data { offset: 0, bytes: b"12" }).unwrap();
+        pour.take(ReaderEvent::Data { offset: 2, bytes: b"\n3" }).unwrap();
+        pour.take(whole("a")).unwrap();
+        assert!(matches!(pour.take(ReaderEvent::FileBegin(entry("b"))), Err(Error::NotOneFile)));
+        pour.finish().unwrap();
+        assert_eq!(*sheet.0.lock().unwrap(), b"12\n3");
+    }
+
+    #[test]
+    fn what_is_out_cannot_be_taken_back() {
+        let mut pour = Pour::new(Box::new(Sheet::default()), Watcher::new());
+        pour.take(ReaderEvent::FileBegin(entry("a"))).unwrap();
+        assert!(matches!(pour.take(ReaderEvent::FileVoid(path("a"))), Err(Error::CannotTakeBack)));
+    }
+
+    #[test]
+    fn exceptions_are_told_with_their_reason() {
+        let watcher = Watcher::new();
+        let mut pour = Pour::new(Box::new(Sheet::default()), watcher.clone());
+        let record = Record::of_exception(Exception { path: path("gone"), reason: Reason::KeptChanging });
+        pour.take(ReaderEvent::Exception(record)).unwrap();
+        assert_eq!(watcher.exceptions(), [("gone".into(), ExceptionReason::KeptChanging)]);
+    }
+}

@@ -16,9 +16,9 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use handover_shared::archive::manifest::Record;
+use handover_shared::archive::manifest::{Record, RecordKind};
 use handover_shared::archive::path::EntryPath;
-use handover_shared::ids::{ContentHash, TransferId};
+use handover_shared::ids::{ContentHash, Millis, TransferId};
 
 use super::disk::{self, Dir, Found, Inode, Naming};
 use super::names::WORK_FOLDER;
@@ -41,13 +41,14 @@ pub(super) struct Work {
     staging: Dir,
     staging_name: String,
     creation_mask: u32,
+    since: Millis,
     held: OnceCell<Dir>,
     replaced: OnceCell<Dir>,
 }
 
 impl Work {
-    /// Opens the destination, which exists, and makes the work folder in it.
-    pub fn open(path: &Path, transfer: &TransferId) -> Result<Self, Error> {
+    /// Opens the destination, which exists, and makes the work folder in it. `since` is when the first run began.
+    pub fn open(path: &Path, transfer: &TransferId, since: Millis) -> Result<Self, Error> {
         let staging_name = transfer.to_hex();
         let opening = || {
             let root = Dir::open(path)?;
@@ -61,7 +62,7 @@ impl Work {
             opening().map_err(|source| Error::disk("making the work folder", path, source))?;
         let (held, replaced) = (OnceCell::new(), OnceCell::new());
         let path = path.to_path_buf();
-        Ok(Self { path, root, above, above_inode, staging, staging_name, creation_mask, held, replaced })
+        Ok(Self { path, root, above, above_inode, staging, staging_name, creation_mask, since, held, replaced })
     }
 
     /// The destination.
@@ -92,6 +93,14 @@ impl Work {
     /// Whether a folder at the top of the destination is the one with our work folders, whatever it is called.
     pub fn is_own(&self, dir: &Dir) -> io::Result<bool> {
         Ok(dir.inode()? == self.above_inode)
+    }
+
+    /// Whether what has this name, and is the same as an entry, was made by an earlier run of this transfer that died
+    /// before it could note it: it has the entry's mode and time, and came here after the transfer began.
+    pub fn is_ours(&self, above: &Dir, name: &[u8], record: &Record) -> io::Result<bool> {
+        let Some(meta) = above.times(name)? else { return Ok(false) };
+        let has_mode = record.kind == RecordKind::Link || meta.mode == record.mode;
+        Ok(has_mode && meta.mtime == record.mtime && meta.changed >= self.since)
     }
 
     /// The name of a file under way.

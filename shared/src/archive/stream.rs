@@ -139,6 +139,11 @@ impl Position {
     /// The beginning.
     pub const START: Self = Self { block: BlockIndex(0), offset: 0, stream_blocks: None };
 
+    /// The beginning of a frame, wherever that is; for reading a part of an archive.
+    pub fn at(location: Location) -> Self {
+        Self { block: location.block, offset: location.offset, stream_blocks: None }
+    }
+
     /// The block to be fetched first.
     pub fn block(&self) -> BlockIndex {
         self.block

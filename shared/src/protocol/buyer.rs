@@ -15,7 +15,10 @@ use crate::fault::Fault;
 use crate::ids::{BlockCount, BlockIndex, Millis};
 use crate::limits;
 
-/// Blocks are due and none has come for so long: the connection is given up, whatever the transport says of it.
+/// Blocks are due and not a byte has come for so long: the connection is given up, whatever the transport says of it.
+///
+/// # Source
+/// SPEC [S15.8].
 pub const SILENCE_MS_MAX: u64 = 20_000;
 /// Nothing is due, because the seller has not sent it: how often the relay is asked again all the same.
 pub const RECHECK_MS: u64 = 60_000;
@@ -58,8 +61,8 @@ pub enum Input {
     Fetching(Fetching),
     /// All blocks before this one have arrived.
     Arrived(BlockIndex),
-    /// Blocks wait for this machine's own work: the relay is not to blame for the silence.
-    Saturated,
+    /// No whole block has come, but bytes of one have, or those that came wait for this machine's own work.
+    Alive,
     /// This block does not open.
     Damaged(BlockIndex),
     /// The relay finished the stream of blocks.
@@ -244,7 +247,7 @@ impl Buyer {
             Input::Received => self.received(),
             Input::TailSeen => self.tail_seen(),
             Input::Damaged(block) => self.damaged(now, block),
-            Input::Fetching(_) | Input::Arrived(_) | Input::Saturated | Input::Finished | Input::Tick => {
+            Input::Fetching(_) | Input::Arrived(_) | Input::Alive | Input::Finished | Input::Tick => {
                 self.fetch_goes_on(now, input);
             }
         }
@@ -351,7 +354,7 @@ impl Buyer {
             Some((last, times)) if last == block => times + 1,
             _ => 1,
         };
-        // It has been fetched as often as it came damaged; the first time was no repetition.
+        // [S15.7] It has been fetched as often as it came damaged; the first time was no repetition.
         if times > limits::BLOCK_REPEATS_MAX {
             return self.end(End::Altered(block));
         }
@@ -381,7 +384,7 @@ impl Buyer {
                 fetch.quiet_since = now;
                 self.failed = 0;
             }
-            Input::Saturated => fetch.quiet_since = now,
+            Input::Alive => fetch.quiet_since = now,
             Input::Finished => {
                 fetch.stream = Stream::Finished;
                 fetch.quiet_since = now;
@@ -398,11 +401,10 @@ impl Buyer {
             // Everything is here; what is still being opened will tell.
             Stream::Finished if fetch.is_complete() => {}
             Stream::Finished if quiet_ms >= FINISHED_RECHECK_MS => self.begin(now),
-            Stream::Open if !fetch.durable.contains(fetch.next) => {
-                if quiet_ms >= RECHECK_MS {
-                    self.begin(now);
-                }
-            }
+            // The seller has not sent more; the relay is asked now and then whether that is still so.
+            Stream::Open if !fetch.durable.contains(fetch.next) && quiet_ms < RECHECK_MS => {}
+            Stream::Open if !fetch.durable.contains(fetch.next) => self.begin(now),
+            // [S15.8]
             Stream::Asked | Stream::Open if quiet_ms >= SILENCE_MS_MAX => {
                 self.link = Link::Down;
                 self.say(Output::Disconnect);
@@ -563,7 +565,7 @@ mod tests {
         }
     }
 
-    #[test] // [S8.2]
+    #[test] // [S15.7]
     fn a_damaged_block_is_fetched_again_three_times() {
         let mut buyer = Buyer::new(Start::Fetch(BlockIndex(0)), NOW);
         after(&mut buyer, NOW, Input::Connected);
@@ -599,7 +601,7 @@ mod tests {
         assert_eq!(after(&mut buyer, NOW, Input::Connected), [Output::Fetch(BlockIndex(5))]);
     }
 
-    #[test]
+    #[test] // [S15.8]
     fn silence_counts_only_while_blocks_are_due() {
         let mut buyer = Buyer::new(Start::Fetch(BlockIndex(0)), NOW);
         after(&mut buyer, NOW, Input::Connected);
@@ -615,13 +617,13 @@ mod tests {
         assert_eq!(after(&mut buyer, NOW.plus(SILENCE_MS_MAX), Input::Tick)[0], Output::Disconnect);
     }
 
-    #[test]
-    fn own_slowness_and_a_slow_seller_are_no_silence() {
+    #[test] // [S15.8]
+    fn slow_paths_own_slowness_and_a_slow_seller_are_no_silence() {
         let mut buyer = Buyer::new(Start::Fetch(BlockIndex(0)), NOW);
         after(&mut buyer, NOW, Input::Connected);
         after(&mut buyer, NOW, fetching(3, None));
         let later = NOW.plus(SILENCE_MS_MAX);
-        after(&mut buyer, later, Input::Saturated);
+        after(&mut buyer, later, Input::Alive);
         assert_eq!(after(&mut buyer, later.plus(1), Input::Tick), []);
 
         after(&mut buyer, later, Input::Arrived(BlockIndex(3)));
@@ -673,7 +675,7 @@ mod tests {
             Input::TailSeen,
             Input::Finished,
             Input::Tick,
-            Input::Saturated,
+            Input::Alive,
         ];
         let mut buyer = Buyer::new(Start::Deliver, NOW);
         after(&mut buyer, NOW, Input::Connected);

@@ -1,24 +1,25 @@
 //! The buyer's side against archives made in memory, and against a real relay.
 
 mod conflicts;
-mod kit;
+pub mod kit;
 mod placing;
+mod relay;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use handover_shared::archive::stream::Position;
-use handover_shared::ids::{BlockIndex, BlockSize, LinkKey};
+use handover_shared::ids::{BlockIndex, BlockSize, LinkKey, Millis};
 use tempfile::TempDir;
 
 use self::kit::{Answer, Seller, Thing, Watcher};
 use super::ConflictPolicy;
 use super::checkpoint::{Checkpoint, Stage};
 use super::finish::Tally;
-use super::kept;
 use super::pipeline::Feedback;
 use super::settle::{Ending, Site, clean_up};
+use super::{kept, now};
 use crate::error::Error;
 use crate::home::Home;
 use crate::home::transfers::Held;
@@ -32,6 +33,7 @@ struct Bench {
     blocks: Vec<Vec<u8>>,
     watcher: Arc<Watcher>,
     policy: ConflictPolicy,
+    since: Millis,
 }
 
 impl Bench {
@@ -42,11 +44,11 @@ impl Bench {
     fn sized(things: &[Thing], size: BlockSize) -> Self {
         let scratch = tempfile::tempdir().unwrap();
         let home = Home::open(Some(&scratch.path().join("home"))).unwrap();
-        let held = home.new_transfer().unwrap();
+        let (held, since) = (home.new_transfer().unwrap(), now());
         let seller = Seller::new(&LinkKey([1; 32]), size, things);
         let blocks = seller.archive(things);
         std::fs::create_dir(scratch.path().join("to")).unwrap();
-        Self { scratch, home, held, seller, blocks, watcher: Watcher::new(), policy: ConflictPolicy::Ask }
+        Self { scratch, home, held, seller, blocks, watcher: Watcher::new(), policy: ConflictPolicy::Ask, since }
     }
 
     fn to(&self) -> std::path::PathBuf {
@@ -60,6 +62,7 @@ impl Bench {
             key: self.seller.key.duplicate(),
             block_size: self.seller.size,
             destination: Some(self.to()),
+            since: self.since,
             policy: self.policy,
             observer: self.watcher.clone(),
         }

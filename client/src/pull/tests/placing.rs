@@ -224,3 +224,34 @@ fn nothing_has_its_name_before_it_is_verified() {
     bench.whole(None);
     assert!(bench.has("big"));
 }
+
+#[test] // [S15.5]
+fn a_folder_that_is_swapped_for_a_link_all_the_time_leads_nowhere() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let outside = tempfile::tempdir().unwrap();
+    let mut things = vec![folder("a")];
+    for number in 0..40 {
+        things.push(folder(&format!("a/{number:02}")));
+        things.push(file(&format!("a/{number:02}/in"), "x"));
+    }
+    for _ in 0..10 {
+        let bench = Bench::new(&things);
+        let (a, aside, done) = (bench.to().join("a"), bench.scratch.path().join("aside"), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    let is_swapped = std::fs::rename(&a, &aside).is_ok() && symlink(outside.path(), &a).is_ok();
+                    std::thread::yield_now();
+                    if is_swapped {
+                        std::fs::remove_file(&a).unwrap();
+                        std::fs::rename(&aside, &a).unwrap();
+                    }
+                }
+            });
+            let said = bench.run_to(usize::MAX);
+            done.store(true, Ordering::Relaxed);
+            assert!(matches!(said.as_slice(), [Feedback::Whole(_) | Feedback::Failed(Error::Disk { .. })]), "{said:?}");
+        });
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+}
