@@ -224,7 +224,7 @@ impl BuyerShell {
         match timer {
             Timer::Tick => {
                 if !self.inbox.is_empty() || self.placing.as_ref().is_some_and(Placing::is_busy) {
-                    self.feed(ctx, Input::Saturated);
+                    self.feed(ctx, Input::Alive);
                 }
                 self.feed(ctx, Input::Tick);
                 if self.ended.is_none() {
