@@ -11,14 +11,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use handover_shared::ids::LinkKey;
+use handover_shared::keys::{Entropy, OsEntropy};
 use handover_shared::limits;
 use handover_shared::proof::Fingerprint;
 use handover_shared::protocol::message::CHANNEL_LABEL;
 use handover_shared::tls::{LinkSecret, peer_key, relay_config};
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{
-    Connection, Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt,
+    Connection, ConnectionId, ConnectionIdGenerator, Endpoint, EndpointConfig, IdleTimeout, MtuDiscoveryConfig,
+    ServerConfig, TransportConfig, VarInt,
 };
 use rustix::net::sockopt;
 use rustls::pki_types::CertificateDer;
@@ -91,10 +94,40 @@ pub fn listen(address: SocketAddr, key: &LinkSecret) -> Result<Endpoint, LinkErr
         .max_incoming(INCOMING_MAX)
         .incoming_buffer_size(INCOMING_BYTES_MAX)
         .incoming_buffer_size_total(INCOMING_TOTAL_BYTES_MAX);
-    let mut endpoint = EndpointConfig::default();
+    let mut endpoint = EndpointConfig::new(Arc::new(reset_key(key)));
     endpoint.max_udp_payload_size(PACKET_BYTES_MAX)?;
+    endpoint.cid_generator(|| Box::new(RandomIds));
     let socket = bind(address).map_err(failed)?;
     Endpoint::new(endpoint, Some(server), socket, Arc::new(quinn::TokioRuntime)).map_err(failed)
+}
+
+/// Random connection ids. Unlike quinn's own they are not keyed by the process, so that a packet for a connection of an
+/// earlier start is answered and not dropped in silence.
+struct RandomIds;
+
+const CONNECTION_ID_BYTES: usize = 8;
+
+impl ConnectionIdGenerator for RandomIds {
+    fn generate_cid(&mut self) -> ConnectionId {
+        let mut id = [0; CONNECTION_ID_BYTES];
+        OsEntropy.fill(&mut id);
+        ConnectionId::new(&id)
+    }
+
+    fn cid_len(&self) -> usize {
+        CONNECTION_ID_BYTES
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
+    }
+}
+
+/// With the same key at every start, the relay can tell clients of an earlier start that their connection is gone
+/// (RFC 9000, section 10.3); they would wait for their idle timeout otherwise.
+fn reset_key(relay: &LinkSecret) -> hmac::Key {
+    let of_relay = hmac::Key::new(hmac::HMAC_SHA256, relay.seed());
+    hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&of_relay, b"handover/relay/stateless reset").as_ref())
 }
 
 impl Peer {

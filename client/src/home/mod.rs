@@ -54,6 +54,15 @@ impl Home {
         &self.state
     }
 
+    /// Where the configuration file would be, without making anything; `None` when the platform names no home folder.
+    pub fn config_path(explicit: Option<&Path>) -> Option<PathBuf> {
+        let folder = match explicit {
+            Some(folder) => folder.to_path_buf(),
+            None => platform_folders().ok()?.1,
+        };
+        Some(folder.join("config.toml"))
+    }
+
     /// The configuration file; it need not exist.
     pub fn config_file(&self) -> PathBuf {
         self.config.join("config.toml")

@@ -17,18 +17,22 @@ const SPARE_BLOCKS: u64 = 16;
 /// At most so many blocks will come, if nothing shrinks and some of it has to be read twice.
 ///
 /// # Errors
-/// [`Error::Refused`] with `QuotaExceeded` and the relay's limit if what was scanned is more than that.
+/// [`Error::Refused`] with `QuotaExceeded` and the relay's limit if what was scanned is more than that, with
+/// `StorageFull` if the relay has no room for the smallest transfer.
 pub fn blocks_needed(scanned: &Scanned, size: BlockSize, transfer_bytes_max: u64) -> Result<BlockCount, Error> {
     let allowed = (transfer_bytes_max / size.sealed_bytes() as u64).min(limits::BLOCKS_MAX);
-    let too_large = Error::Refused { fault: Fault::QuotaExceeded, number: Some(transfer_bytes_max), time: None };
+    if allowed < 2 {
+        return Err(Error::Refused { fault: Fault::StorageFull, number: None, time: None });
+    }
     let Some(content) = scanned.bytes else {
         // Nobody knows how much standard input will bring.
-        return if allowed < 2 { Err(too_large) } else { Ok(BlockCount(allowed)) };
+        return Ok(BlockCount(allowed));
     };
     let entries = scanned.files + scanned.folders + scanned.links + scanned.exceptions;
     let least = content.div_ceil(size.payload_bytes() as u64).saturating_add(2);
     if least > allowed {
-        return Err(too_large);
+        let number = Some(transfer_bytes_max);
+        return Err(Error::Refused { fault: Fault::QuotaExceeded, number, time: None });
     }
     let packed = content.saturating_add(entries.saturating_mul(ENTRY_BYTES));
     let spare = (packed / 8).saturating_add(SPARE_BYTES.min(packed));
@@ -65,6 +69,9 @@ mod tests {
             panic!("{refused:?}")
         };
         assert_eq!(limit, 1 << 29);
-        assert!(blocks_needed(&scanned(None, 1), BlockSize::Large, 1 << 20).is_err());
+        for bytes in [None, Some(1)] {
+            let refused = blocks_needed(&scanned(bytes, 1), BlockSize::Large, 1 << 20);
+            assert!(matches!(refused, Err(Error::Refused { fault: Fault::StorageFull, .. })), "{refused:?}");
+        }
     }
 }

@@ -77,6 +77,7 @@ pub async fn refresh(home: &Home, id: u64, observer: &dyn Observer) -> Result<Fa
 pub(crate) async fn look(lock: Lock<'_>, target: &Target, observer: &dyn Observer) -> Result<Looked, Error> {
     let mut watcher = Watcher::new(lock)?;
     let relay = target.connect().await?;
+    watcher.reached(&relay, observer);
     let snapshot = snapshot(&relay, &watcher.announced).await;
     let phase = match snapshot {
         Ok(snapshot) => {

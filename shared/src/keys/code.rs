@@ -110,7 +110,7 @@ pub struct Ticket {
     pub relay: Option<RelayAddress>,
 }
 
-/// Why some text is not a code. Places are counted from 1, as people count.
+/// Why some text is not a code, found without any network [S5.4]. Places are counted from 1, as people count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodeError {
     /// Nothing was typed.

@@ -9,11 +9,14 @@
 //!   "verified": "all"
 //! }
 //! ```
-//! Every value is a string of characters that JSON does not escape, so any JSON reader understands a statement, and
-//! two texts are equal exactly when the statements are.
+//! Every value is a string of characters that JSON does not have to escape, so any JSON reader understands a statement. The
+//! reader here takes nothing but what the writer makes, so two texts are equal exactly when the statements are.
 //!
 //! # Source
 //! SPEC [S10.1] [S10.2].
+
+use std::iter::Peekable;
+use std::str::SplitInclusive;
 
 use crate::ids::{BlockSize, Bundle, Commit, Digest, LinkKey, Root, TransferId};
 use crate::limits::STATEMENT_BYTES_MAX;
@@ -41,8 +44,8 @@ pub enum LineProblem {
     /// A byte that is neither printable ASCII nor a line feed.
     #[error("not printable ASCII")]
     Byte,
-    /// The text does not end as a statement ends.
-    #[error("not closed")]
+    /// The text ends within this line or before it.
+    #[error("text ends too early")]
     Unfinished,
     /// Not the opening of this kind of statement.
     #[error("wrong kind of statement")]
@@ -53,7 +56,10 @@ pub enum LineProblem {
     /// Not the one form of a value of this key.
     #[error("wrong value")]
     Value,
-    /// The statement ends too early.
+    /// Something else after the value than a comma, or than nothing on the last line.
+    #[error("wrong end of line")]
+    End,
+    /// The closing brace where a key should stand.
     #[error("missing line")]
     Missing,
     /// The statement goes on after its last line.
@@ -61,21 +67,20 @@ pub enum LineProblem {
     Extra,
 }
 
-/// A value of a statement's line.
+/// A value of a statement's line. Its text holds neither `"` nor `\` nor a line feed, which is what keeps the text
+/// JSON.
 pub(super) trait Field: Sized {
     fn write(&self) -> String;
     /// Reads at least every text that [`write`](Field::write) makes; others are sorted out by writing once more.
     fn read(text: &str) -> Option<Self>;
 }
 
-/// Between two lines. No value holds it, since no value holds a comma.
-const SEPARATOR: &str = ",\n";
-/// After the last value.
-const CLOSING: &str = "\n}\n";
+/// The key of the first value, which says what kind of statement it is.
+const HEADER_KEY: &str = "statement";
 
-/// Everything before the first value of its own.
-fn opening(kind: Kind) -> String {
-    format!("{{\n  \"statement\": \"{}\"", kind.header())
+/// What stands before a value.
+fn before_value(key: &str) -> String {
+    format!("  \"{key}\": ")
 }
 
 /// Writes a statement.
@@ -83,62 +88,92 @@ pub(super) struct Writer(String);
 
 impl Writer {
     pub(super) fn begin(kind: Kind) -> Self {
-        Self(opening(kind))
+        Self(["{\n", &before_value(HEADER_KEY), "\"", kind.header(), "\""].concat())
     }
 
     pub(super) fn line(&mut self, key: &str, value: &impl Field) {
-        self.0.extend([SEPARATOR, "  \"", key, "\": \"", &value.write(), "\""]);
+        self.0.extend([",\n", &before_value(key), "\"", &value.write(), "\""]);
     }
 
     pub(super) fn finish(mut self) -> String {
-        self.0.push_str(CLOSING);
+        self.0.push_str("\n}\n");
         self.0
     }
 }
 
-/// Reads a statement.
+/// Reads a statement, line by line.
 pub(super) struct Reader<'a> {
-    lines: std::str::Split<'a, &'static str>,
+    lines: Peekable<SplitInclusive<'a, char>>,
+    /// The line that was read last, from 1.
     line: usize,
 }
 
 impl<'a> Reader<'a> {
-    /// Checks everything that holds for the text as a whole, and its first line.
+    /// Checks length and bytes of the text as a whole, and its first two lines.
     pub(super) fn begin(kind: Kind, text: &'a str) -> Result<Self, StatementFault> {
-        let at = |line, problem| Err(StatementFault { line, problem });
         if text.len() > STATEMENT_BYTES_MAX {
-            return at(1, LineProblem::TooLong);
+            return Err(StatementFault { line: 1, problem: LineProblem::TooLong });
         }
-        let lines_until = |end: usize| text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1;
         if let Some(place) = text.bytes().position(|byte| !matches!(byte, 0x20..=0x7e | b'\n')) {
-            return at(lines_until(place), LineProblem::Byte);
+            let line = text.bytes().take(place).filter(|byte| *byte == b'\n').count() + 1;
+            return Err(StatementFault { line, problem: LineProblem::Byte });
         }
-        let Some(whole) = text.strip_suffix(CLOSING) else {
-            return at(lines_until(text.len()), LineProblem::Unfinished);
-        };
-        let mut lines = whole.split(SEPARATOR);
-        if lines.next() != Some(opening(kind).as_str()) {
-            return at(2, LineProblem::Header);
+        let mut reader = Self { lines: text.split_inclusive('\n').peekable(), line: 0 };
+        if reader.next_line()? != "{" {
+            return Err(reader.fault(LineProblem::Header));
         }
-        Ok(Self { lines, line: 2 })
+        let is_kind = |text: &str| if text == kind.header() { Some(()) } else { None };
+        reader.value(HEADER_KEY, LineProblem::Header, is_kind)?;
+        Ok(reader)
     }
 
     /// The value of the next line, which must have this key.
     pub(super) fn line<T: Field>(&mut self, key: &str) -> Result<T, StatementFault> {
-        self.line += 1;
-        let fault = |problem| StatementFault { line: self.line, problem };
-        let line = self.lines.next().ok_or(fault(LineProblem::Missing))?;
-        let rest = line.strip_prefix("  \"").and_then(|rest| rest.strip_prefix(key)).ok_or(fault(LineProblem::Key))?;
-        let quoted = rest.strip_prefix("\": \"").ok_or(fault(LineProblem::Key))?;
-        let text = quoted.strip_suffix('"').ok_or(fault(LineProblem::Value))?;
-        T::read(text).filter(|value| value.write() == text).ok_or(fault(LineProblem::Value))
+        self.value(key, LineProblem::Value, |text| T::read(text).filter(|value| value.write() == text))
     }
 
+    /// Checks that nothing is left but the closing brace.
     pub(super) fn finish(mut self) -> Result<(), StatementFault> {
+        if self.next_line()? != "}" {
+            return Err(self.fault(LineProblem::Extra));
+        }
         match self.lines.next() {
             Some(_) => Err(StatementFault { line: self.line + 1, problem: LineProblem::Extra }),
             None => Ok(()),
         }
+    }
+
+    /// Reads one line whole, and its value with `read`; `wrong` is the problem when that gives nothing.
+    fn value<V>(
+        &mut self,
+        key: &str,
+        wrong: LineProblem,
+        read: impl FnOnce(&str) -> Option<V>,
+    ) -> Result<V, StatementFault> {
+        let line = self.next_line()?;
+        if line.starts_with('}') {
+            return Err(self.fault(LineProblem::Missing));
+        }
+        let quoted = line.strip_prefix(&before_value(key)).ok_or(self.fault(LineProblem::Key))?;
+        let (text, end) = quoted.strip_prefix('"').and_then(|text| text.split_once('"')).ok_or(self.fault(wrong))?;
+        let value = read(text).ok_or(self.fault(wrong))?;
+        let is_right_end = match self.lines.peek() {
+            Some(next) if next.starts_with('}') => end.is_empty(),
+            Some(_) => end == ",",
+            // Whatever stands here, the fault is that the next line is not there.
+            None => true,
+        };
+        if is_right_end { Ok(value) } else { Err(self.fault(LineProblem::End)) }
+    }
+
+    /// The next line without its line feed, which must be there.
+    fn next_line(&mut self) -> Result<&'a str, StatementFault> {
+        self.line += 1;
+        self.lines.next().and_then(|line| line.strip_suffix('\n')).ok_or(self.fault(LineProblem::Unfinished))
+    }
+
+    fn fault(&self, problem: LineProblem) -> StatementFault {
+        StatementFault { line: self.line, problem }
     }
 }
 

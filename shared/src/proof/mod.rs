@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`identity`] | long-term keys in OpenSSH form, and fingerprints |
 //! | [`time`] | times as people write them |
-//! | [`line`](mod@line) | the strict text form: reading and writing a statement line by line |
+//! | [`line`](mod@line) | the strict text form: JSON of one fixed shape, read and written line by line |
 //! | [`statement`] | the four statements |
 //! | [`signature`] | SSHSIG signatures over them |
 //! | [`claim`] | checking a claim |

@@ -219,6 +219,7 @@ fn check_parts(parts: Parts, tid: &TransferId, sealed_digest: Digest) -> Result<
     if Fingerprint::of(&seller) != text.seller_key {
         return Err(ProofFault::OtherSigner);
     }
+    // [S2.3] The bytes as they came, before they are decoded.
     if digest(&parts.summary) != text.summary {
         return Err(ProofFault::Mismatch("summary"));
     }

@@ -36,7 +36,7 @@ impl Kind {
         }
     }
 
-    /// The value of its first line.
+    /// The value of its first key, `statement`.
     pub fn header(self) -> &'static str {
         match self {
             Self::Offer => "handover-offer/v1",

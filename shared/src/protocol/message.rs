@@ -5,7 +5,7 @@
 //! follows is said at the operation in SPEC S12. Blocks travel raw, without any framing.
 //!
 //! # Source
-//! SPEC [S11.3] [S11.4] S12.
+//! SPEC [S11.3] [S11.4], section S12.
 
 use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;

@@ -9,6 +9,7 @@ on key, salt and context.
 import base64
 import hashlib
 import hmac
+import json
 import pathlib
 import sys
 
@@ -167,6 +168,16 @@ def fingerprint(key):
     return b"SHA256:" + base64.b64encode(digest).rstrip(b"=")
 
 
+# ---- [S10.1]
+
+
+def statement(text):
+    values = json.loads(text)
+    same("one text", json.dumps(values, indent=2).encode() + b"\n", text)
+    same("strings", {type(value) for value in values.values()}, {str})
+    return values
+
+
 # ---- what the files say
 
 
@@ -201,7 +212,8 @@ def check(name, f):
         bundle = b"handover/v1/bundle\0" + with_length(f["link-key"]) + with_length(f["hybrid-key"])
         same(name, hashlib.sha256(bundle).digest(), f["gives-bundle"])
     elif operation == "read-statement":
-        same(name, f["text"].split(b"\n")[0], b"handover-" + f["kind"] + b"/v1")
+        values = statement(f["text"])
+        same(name, (next(iter(values)), values["statement"]), ("statement", f"handover-{f['kind'].decode()}/v1"))
         same(name, hashlib.sha256(f["text"]).digest(), f["gives-id"])
     elif operation == "verify":
         key = signer(f["kind"], f["text"], f["signature"])
@@ -210,19 +222,20 @@ def check(name, f):
         key = derive(extract(b"handover/v1/code", f["code"]), b"offer", [], 32)
         same(name, f["sealed"][24:56], commitment(key, f["sealed"][:24], b"handover/v1/offer\0"))
         same(name, hashlib.sha256(f["sealed"]).digest(), f["gives-digest"])
-        same(name, b"seller-key: " + fingerprint(f["gives-seller-key"]) + b"\n" in f["gives-text"], True)
-        same(name, b"relay-key: " + fingerprint(f["relay-key"]) + b"\n" in f["gives-text"], True)
+        values = statement(f["gives-text"])
+        same(name, values["seller-key"], fingerprint(f["gives-seller-key"]).decode())
+        same(name, values["relay-key"], fingerprint(f["relay-key"]).decode())
     elif operation == "check-claim":
         same(name, signer(b"claim", f["text"], f["identity-signature"]), f["gives-buyer-key"])
         same(name, signer(b"claim", f["text"], f["claim-signature"]), f["claim-key"])
     elif operation == "check-seal":
         same(name, signer(b"seal", f["text"], f["signature"]), f["seller-key"])
-        same(name, hashlib.sha256(f["offer"]).hexdigest().encode() in f["text"], True)
+        same(name, statement(f["text"])["offer"], hashlib.sha256(f["offer"]).hexdigest())
     elif operation == "check-receipt":
         key = derive(f["content-key"], b"receipt", [f["transfer"]], 32)
         context = b"handover/v1/receipt\0" + f["transfer"]
         same(name, f["sealed"][24:56], commitment(key, f["sealed"][:24], context))
-        same(name, hashlib.sha256(f["seal"]).hexdigest().encode() in f["gives-text"], True)
+        same(name, statement(f["gives-text"])["seal"], hashlib.sha256(f["seal"]).hexdigest())
     elif operation not in ("read-code", "accept-share"):
         sys.exit(f"{name}: unknown operation {operation}")
 

@@ -2,6 +2,7 @@
 
 mod keys;
 mod proof;
+mod text;
 
 use super::common::World;
 use super::file::Vector;
@@ -16,7 +17,7 @@ pub fn all() -> Vec<(String, String)> {
     keys::sealing(&mut files);
     keys::envelopes(&world, &mut files);
     keys::shares(&world, &mut files);
-    proof::statements(&world, &mut files);
+    text::statements(&world, &mut files);
     proof::signatures(&world, &mut files);
     proof::offers(&world, &mut files);
     proof::claims(&world, &mut files);

@@ -277,7 +277,7 @@ impl Seller {
             counts,
             root,
             catalogue,
-            seal_text: "handover-seal/v1\n".to_owned(),
+            seal_text: "seal".to_owned(),
             seal_signature: "signature".to_owned(),
         };
         for _ in ending.padding().0..ending.tail().0 {

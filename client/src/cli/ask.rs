@@ -1,0 +1,147 @@
+//! Questions to the person. Without a terminal nothing is asked: the error names the option that answers.
+
+use std::io::{self, BufRead, IsTerminal, Read};
+use std::sync::Arc;
+
+use handover_shared::keys::code::CodeError;
+use zeroize::Zeroizing;
+
+use super::problem::Exit;
+use super::screen::Screen;
+use super::signals::Signals;
+use super::style::Tone;
+use super::units::size;
+use crate::error::Error;
+use crate::pull::{Conflict, ConflictPolicy, Decide};
+use crate::t;
+
+/// The longest answer that is read.
+const ANSWER_BYTES_MAX: u64 = 4096;
+/// Times an answer that is not understood is asked for again.
+const ATTEMPTS_MAX: u32 = 3;
+/// Conflicts that are named.
+const CONFLICTS_SHOWN: usize = 5;
+
+/// Whether somebody is there to answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Somebody,
+    Nobody,
+}
+
+/// Asks the person, or does not.
+pub(crate) struct Asker {
+    screen: Arc<Screen>,
+    presence: Presence,
+    signals: Signals,
+}
+
+/// An answer to a yes-or-no question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Yes,
+    No,
+}
+
+impl Asker {
+    /// `presence` is what the options say; without a terminal there is nobody anyway.
+    pub(crate) fn new(screen: Arc<Screen>, presence: Presence, signals: Signals) -> Self {
+        let is_there = io::stdin().is_terminal() && io::stderr().is_terminal();
+        let presence = if is_there { presence } else { Presence::Nobody };
+        Self { screen, presence, signals }
+    }
+
+    /// Asks for the code; shown while it is typed, kept nowhere.
+    pub(crate) fn code(&self) -> Result<Zeroizing<String>, Error> {
+        if self.presence == Presence::Nobody {
+            return Err(Error::AnswerNeeded { option: "--code-file" });
+        }
+        let question = t!(self.screen.style.words, "ask-code");
+        let answer = self.read(&format!("{question} "))?;
+        if answer.trim().is_empty() { Err(Error::Code(CodeError::Empty)) } else { Ok(answer) }
+    }
+
+    /// Asks for an invite.
+    pub(crate) fn invite(&self) -> Result<Zeroizing<String>, Error> {
+        if self.presence == Presence::Nobody {
+            return Err(Error::AnswerNeeded { option: "INVITE" });
+        }
+        let question = t!(self.screen.style.words, "ask-invite");
+        self.read(&format!("{question} "))
+    }
+
+    /// Whether to take what is offered.
+    pub(crate) fn take(&self) -> Result<Answer, Error> {
+        if self.presence == Presence::Nobody {
+            return Err(Error::AnswerNeeded { option: "--yes" });
+        }
+        let words = &self.screen.style.words;
+        let question = format!("\n  {} ", t!(words, "ask-take"));
+        for _ in 0..ATTEMPTS_MAX {
+            let answer = self.read(&question)?;
+            match answer.trim().to_lowercase().as_str() {
+                "" | "y" | "yes" | "是" | "好" => return Ok(Answer::Yes),
+                "n" | "no" | "否" | "不" => return Ok(Answer::No),
+                _ => self.screen.say_always(&format!("  {}\n", t!(words, "ask-again"))),
+            }
+        }
+        Ok(Answer::No)
+    }
+
+    /// Reads one line with the question before it. An end of input is an interruption.
+    fn read(&self, question: &str) -> Result<Zeroizing<String>, Error> {
+        let _asking = self.signals.asking();
+        self.screen.say_always(question);
+        // The caller may be a task of the runtime, which must not be held up by a person.
+        let waiting = || {
+            self.screen.aside(|| {
+                let mut line = Zeroizing::new(String::with_capacity(ANSWER_BYTES_MAX as usize));
+                let read = io::stdin().lock().take(ANSWER_BYTES_MAX).read_line(&mut line);
+                match read {
+                    Ok(0) => Err(Error::Interrupted),
+                    Ok(_) => Ok(line),
+                    Err(source) => Err(Error::disk("reading the answer", "-", source)),
+                }
+            })
+        };
+        tokio::task::block_in_place(waiting)
+    }
+}
+
+impl Decide for Asker {
+    fn conflicts(&self, count: u64, first: &[Conflict]) -> Option<ConflictPolicy> {
+        if self.presence == Presence::Nobody {
+            return None;
+        }
+        self.ask_conflicts(count, first)
+    }
+}
+
+impl Asker {
+    fn ask_conflicts(&self, count: u64, first: &[Conflict]) -> Option<ConflictPolicy> {
+        let style = &self.screen.style;
+        let words = &style.words;
+        let mut text = format!("\n  {}\n", style.tone(Tone::Notable, &t!(words, "conflicts-head", count = count)));
+        for conflict in first.iter().take(CONFLICTS_SHOWN) {
+            let name = crate::private::escaped(conflict.path.reveal());
+            let sizes =
+                t!(words, "conflict-sizes", here = size(conflict.existing_bytes), new = size(conflict.new_bytes));
+            text.push_str(&format!("    {name}  {}\n", style.tone(Tone::Dim, &sizes)));
+        }
+        self.screen.say_always(&text);
+        for _ in 0..ATTEMPTS_MAX {
+            let answer = self.read(&format!("  {} ", t!(words, "ask-conflicts"))).ok()?;
+            match answer.trim().to_lowercase().as_str() {
+                "s" | "skip" => return Some(ConflictPolicy::Skip),
+                "r" | "rename" => return Some(ConflictPolicy::Rename),
+                "o" | "overwrite" => return Some(ConflictPolicy::Overwrite),
+                "f" | "fail" => return Some(ConflictPolicy::Fail),
+                _ => self.screen.say_always(&format!("  {}\n", t!(words, "ask-again"))),
+            }
+        }
+        None
+    }
+}
+
+/// What the exit code of a run that nobody agreed to is: nothing was claimed, nothing failed.
+pub(crate) const DECLINED: Exit = Exit::Done;

@@ -1,0 +1,320 @@
+//! How fast it goes and how long it will take, and the two lines that say so.
+
+use std::collections::VecDeque;
+
+use super::style::{Style, Tone, columns, shortened};
+use super::units::{percent, size, size_of, span, speed};
+use crate::event::{Progress, Stage, StallCause};
+use crate::private::escaped;
+use crate::t;
+
+/// The span over which speed is measured.
+const WINDOW_MS: u64 = 10_000;
+/// Below this span a speed would be a guess.
+const WINDOW_MS_MIN: u64 = 500;
+/// How much of a new estimate goes into the shown one.
+const ETA_WEIGHT: f64 = 0.2;
+/// Compression that is worth telling.
+const PACKED_MIN: f64 = 1.05;
+/// Bytes that must have travelled before compression is told.
+const PACKED_BYTES_MIN: u64 = 1_000_000;
+const BAR_COLUMNS: usize = 20;
+
+/// Measures speed over the last ten seconds and smooths the time that is left. The clock is an argument.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    samples: VecDeque<(u64, u64)>,
+    eta_s: Option<f64>,
+}
+
+impl Meter {
+    /// Forgets everything; for a jump that was no work, such as what was there already.
+    pub(crate) fn restart(&mut self) {
+        self.samples.clear();
+        self.eta_s = None;
+    }
+
+    /// So many bytes were done at this moment.
+    pub(crate) fn note(&mut self, now_ms: u64, bytes_done: u64, bytes_total: Option<u64>) {
+        if self.samples.back().is_some_and(|(_, bytes)| *bytes > bytes_done) {
+            self.restart();
+        }
+        self.samples.push_back((now_ms, bytes_done));
+        while self.samples.len() > 2
+            && self.samples.front().is_some_and(|(at, _)| now_ms.saturating_sub(*at) > WINDOW_MS)
+        {
+            self.samples.pop_front();
+        }
+        let left = bytes_total.map(|total| total.saturating_sub(bytes_done));
+        let estimate = match (self.speed(), left) {
+            (Some(speed), Some(left)) if speed > 1.0 => Some(left as f64 / speed),
+            _ => None,
+        };
+        self.eta_s = match (self.eta_s, estimate) {
+            (Some(shown), Some(new)) => Some(shown * (1.0 - ETA_WEIGHT) + new * ETA_WEIGHT),
+            (_, new) => new,
+        };
+    }
+
+    /// Bytes a second.
+    pub(crate) fn speed(&self) -> Option<f64> {
+        let ((from, before), (to, after)) = (self.samples.front()?, self.samples.back()?);
+        let span_ms = to.saturating_sub(*from);
+        (span_ms >= WINDOW_MS_MIN).then(|| (after - before) as f64 * 1000.0 / span_ms as f64)
+    }
+
+    /// Seconds left.
+    pub(crate) fn eta_seconds(&self) -> Option<u64> {
+        self.eta_s.map(|seconds| seconds.ceil() as u64)
+    }
+}
+
+/// Everything the progress lines show.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct View {
+    pub(crate) stage: Option<Stage>,
+    /// Seconds since the stage began.
+    pub(crate) stage_seconds: u64,
+    /// Files and bytes found while scanning.
+    pub(crate) scanning: (u64, u64),
+    pub(crate) progress: Progress,
+    pub(crate) speed: Option<f64>,
+    pub(crate) eta_seconds: Option<u64>,
+    pub(crate) stalled: Option<(u32, StallCause)>,
+    pub(crate) exceptions: u64,
+}
+
+/// The name of a stage.
+pub(crate) fn stage_name(style: &Style, stage: Stage) -> String {
+    let words = &style.words;
+    match stage {
+        Stage::Scanning => t!(words, "stage-scanning"),
+        Stage::Connecting => t!(words, "stage-connecting"),
+        Stage::Sending => t!(words, "stage-sending"),
+        Stage::Finishing => t!(words, "stage-finishing"),
+        Stage::Waiting => t!(words, "stage-waiting"),
+        Stage::Receiving => t!(words, "stage-receiving"),
+        Stage::Placing => t!(words, "stage-placing"),
+        Stage::Signing => t!(words, "stage-signing"),
+    }
+}
+
+/// Whether bytes are counted in a stage.
+fn counts_bytes(stage: Stage) -> bool {
+    matches!(stage, Stage::Sending | Stage::Receiving)
+}
+
+/// The total line: phase, bar, percent, bytes, speed, time left, files, compression; or why nothing moves.
+pub(crate) fn total_line(style: &Style, view: &View) -> String {
+    let Some(stage) = view.stage else { return String::new() };
+    let label = super::style::padded(&stage_name(style, stage), 12);
+    let mut parts = Vec::new();
+    if counts_bytes(stage) {
+        parts.extend(counted(style, view));
+    } else if stage == Stage::Scanning {
+        parts.push(super::show::amount(style, view.scanning.0, Some(view.scanning.1)));
+    } else {
+        parts.push(span(style, view.stage_seconds));
+    }
+    if let Some((attempt, cause)) = view.stalled {
+        parts.push(style.tone(Tone::Notable, &stalled(style, attempt, cause)));
+    }
+    let mut line = format!("  {label} ");
+    let mut used = columns(&line);
+    for (index, part) in parts.iter().enumerate() {
+        // What comes last says least; a stall says most.
+        let is_stall = view.stalled.is_some() && index + 1 == parts.len();
+        let gap = if index > 0 { "  " } else { "" };
+        let room = gap.len() + visible_columns(part);
+        if used + room > style.width && !is_stall {
+            continue;
+        }
+        line.push_str(gap);
+        line.push_str(part);
+        used += room;
+    }
+    line.trim_end().to_owned()
+}
+
+fn counted(style: &Style, view: &View) -> Vec<String> {
+    let words = &style.words;
+    let progress = &view.progress;
+    let mut parts = Vec::new();
+    match progress.bytes_total {
+        Some(total) => {
+            parts.push(format!("{:>2} %", percent(progress.bytes_done, total)));
+            parts.push(size_of(progress.bytes_done, total));
+        }
+        None => parts.push(size(progress.bytes_done)),
+    }
+    if view.stalled.is_some() {
+        return parts;
+    }
+    if let Some(bytes) = view.speed {
+        parts.push(speed(bytes));
+    }
+    if let Some(seconds) = view.eta_seconds {
+        parts.push(t!(words, "eta", span = span(style, seconds)));
+    }
+    match progress.files_total {
+        Some(total) => {
+            parts.push(t!(words, "progress-files", done = progress.files_done, total = total));
+        }
+        None => parts.push(t!(words, "count-files", count = progress.files_done)),
+    }
+    let packed = progress.bytes_done as f64 / progress.wire_bytes.max(1) as f64;
+    if view.stage == Some(Stage::Sending) && progress.wire_bytes >= PACKED_BYTES_MIN && packed >= PACKED_MIN {
+        parts.push(t!(words, "packed", factor = format!("{packed:.1}")));
+    }
+    if let Some(total) = progress.bytes_total
+        && style.width > 100
+    {
+        parts.insert(0, bar(progress.bytes_done, total));
+    }
+    parts
+}
+
+fn bar(done: u64, total: u64) -> String {
+    let filled = percent(done, total) as usize * BAR_COLUMNS / 100;
+    format!("{}{}", "━".repeat(filled), "╌".repeat(BAR_COLUMNS - filled))
+}
+
+/// Why nothing moves.
+pub(crate) fn stalled(style: &Style, attempt: u32, cause: StallCause) -> String {
+    let words = &style.words;
+    let attempt = u64::from(attempt);
+    match cause {
+        StallCause::Unreachable => t!(words, "stalled-unreachable", attempt = attempt),
+        StallCause::Lost => t!(words, "stalled-lost", attempt = attempt),
+        StallCause::Busy => t!(words, "stalled-busy", attempt = attempt),
+        StallCause::Silent => t!(words, "stalled-silent", attempt = attempt),
+    }
+}
+
+/// The line of the file under way, dimmed; empty if there is none.
+pub(crate) fn current_line(style: &Style, view: &View) -> String {
+    let Some(current) = &view.progress.current else { return String::new() };
+    if !view.stage.is_some_and(counts_bytes) {
+        return String::new();
+    }
+    let name = shortened(&escaped(current.reveal().as_bytes()), style.width.saturating_sub(16));
+    style.tone(Tone::Dim, &format!("               {name}"))
+}
+
+/// Columns of a text without its styling.
+fn visible_columns(text: &str) -> usize {
+    let mut total = 0;
+    let mut rest = text;
+    while let Some(start) = rest.find("\x1b[") {
+        total += columns(&rest[..start]);
+        rest = rest[start..].split_once('m').map_or("", |(_, after)| after);
+    }
+    total + columns(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::private::Private;
+    use crate::words::Language;
+
+    fn sending() -> View {
+        View {
+            stage: Some(Stage::Sending),
+            progress: Progress {
+                bytes_done: 2_000_000_000,
+                bytes_total: Some(3_200_000_000),
+                files_done: 700,
+                files_total: Some(1204),
+                wire_bytes: 487_000_000,
+                current: Some(Private::new(
+                    "orders/2026\u{202e}/november/a-very-long-name-of-an-export-of-orders.csv".repeat(2),
+                )),
+            },
+            speed: Some(118_000_000.0),
+            eta_seconds: Some(10),
+            ..View::default()
+        }
+    }
+
+    #[test]
+    fn the_speed_is_that_of_the_last_ten_seconds() {
+        let mut meter = Meter::default();
+        meter.note(0, 0, Some(1_000));
+        assert_eq!(meter.speed(), None);
+        meter.note(1_000, 100, Some(1_000));
+        assert_eq!(meter.speed(), Some(100.0));
+        assert_eq!(meter.eta_seconds(), Some(9));
+        for second in 2..=30 {
+            meter.note(second * 1_000, 100, Some(1_000));
+        }
+        assert_eq!(meter.speed(), Some(0.0));
+        assert_eq!(meter.eta_seconds(), None);
+        meter.note(31_000, 50, Some(1_000));
+        assert_eq!(meter.speed(), None, "a step back starts over");
+    }
+
+    #[test]
+    fn the_time_left_does_not_jump() {
+        let mut meter = Meter::default();
+        for second in 0..=10 {
+            meter.note(second * 1_000, second * 100, Some(100_000));
+        }
+        let before = meter.eta_seconds().unwrap();
+        meter.note(11_000, 10_000, Some(100_000));
+        let after = meter.eta_seconds().unwrap();
+        assert!(after < before && after > before / 2, "{before} {after}");
+    }
+
+    #[test]
+    fn the_total_line_in_both_languages() {
+        let mut style = Style::plain(Language::English);
+        style.width = 90;
+        let line = total_line(&style, &sending());
+        assert_eq!(line, "  Sending      62 %  2.0/3.2 GB  118 MB/s  ETA 10 s  700/1 204 files  packed 4.1x");
+        style.width = 50;
+        assert!(columns(&total_line(&style, &sending())) <= 50);
+        style.width = 120;
+        assert!(total_line(&style, &sending()).contains("━━━━━━━━━━━━╌╌╌╌╌╌╌╌"));
+        let chinese = Style::plain(Language::Chinese);
+        let line = total_line(&chinese, &sending());
+        assert!(line.starts_with("  发送中") && line.contains("62 %") && line.contains("剩余约 10 秒"), "{line}");
+    }
+
+    #[test]
+    fn a_stall_is_told_whatever_the_width() {
+        let mut style = Style::plain(Language::English);
+        let view = View { stalled: Some((3, StallCause::Lost)), ..sending() };
+        for width in [20, 40, 80] {
+            style.width = width;
+            assert!(total_line(&style, &view).contains("reconnecting (3)"), "{}", total_line(&style, &view));
+        }
+    }
+
+    #[test]
+    fn the_current_file_is_escaped_and_cut() {
+        let style = Style::plain(Language::English);
+        let line = current_line(&style, &sending());
+        assert!(columns(&line) <= 80 && !line.contains('\u{202e}') && line.contains('…'), "{line}");
+        let waiting = View { stage: Some(Stage::Waiting), ..sending() };
+        assert_eq!(current_line(&style, &waiting), "");
+    }
+
+    #[test]
+    fn every_stage_has_a_line() {
+        let style = Style::plain(Language::English);
+        for stage in [
+            Stage::Scanning,
+            Stage::Connecting,
+            Stage::Sending,
+            Stage::Finishing,
+            Stage::Waiting,
+            Stage::Receiving,
+            Stage::Placing,
+            Stage::Signing,
+        ] {
+            let line = total_line(&style, &View { stage: Some(stage), ..View::default() });
+            assert!(line.contains(&stage_name(&style, stage)), "{line}");
+        }
+    }
+}

@@ -1,0 +1,711 @@
+# Every sentence of handover in English. The keys and the names of values are the same in every language; a test says so.
+# Words have one meaning each: transfer, one-time code, relay, receipt, seller, buyer, invite, identity, key, exception.
+
+## Help: headings and usage lines
+
+heading-usage = Usage:
+heading-commands = Commands
+heading-arguments = Arguments
+heading-options = Options
+heading-everywhere = Options of every command
+usage-options = OPTIONS
+usage-command = COMMAND
+
+## Help: names of values
+
+value-address = HOST[:PORT]
+value-code = CODE
+value-command = COMMAND
+value-count = N
+value-dir = DIR
+value-duration = DURATION
+value-file = FILE
+value-file-or-id = FILE|ID
+value-glob = GLOB
+value-id = ID
+value-invite = INVITE
+value-language = LANGUAGE
+value-level = LEVEL
+value-name = NAME
+value-path = PATH
+value-policy = POLICY
+value-relay = HOST[:PORT]|INVITE
+value-shell = SHELL
+value-size = SIZE
+value-text = TEXT
+value-when = WHEN
+
+## What a value has to look like
+
+expects-address = expected a host name or address with an optional port, such as relay.example, 192.0.2.7:4433 or [2001:db8::1]:4433
+expects-count = expected a whole number
+expects-duration = expected a number with m, h, d or w, such as 90m, 36h, 14d, 2w or 1d12h
+expects-id = expected the number of a transfer; `handover status` lists them
+expects-language = expected en or zh-CN
+expects-level = expected auto, or a number from 1 (fast) to 19 (small)
+expects-relay = expected an invite (hr1…@HOST), a relay's address such as relay.example:4433, or the word embedded
+expects-size = expected a number with k, M or G, such as 64M or 1.5G
+
+## Help: the program and options of every command
+
+help-handover = Hands the customer data of a business to the buyer who takes it over: whole, sealed, with a signed receipt
+help-handover-json = Write one JSON object a line to standard output
+help-handover-quiet = Write nothing but the result and errors
+help-handover-verbose = Write log lines for developers; twice for more
+help-handover-no-input = Ask nothing; where an answer is needed, end with exit code 3
+help-handover-color = Use colour: auto, always or never
+help-handover-lang = Language: en or zh-CN; otherwise that of the system
+help-handover-home = Folder for configuration and state, instead of the usual places
+help-handover-help = Show this help
+help-handover-version = Show the version
+
+## Help: commands
+
+help-push = Seal files and folders, send them to the relay and print the one-time code (also: send)
+help-push-paths = Files and folders to hand over; - reads standard input
+help-push-relay = Relay to use: an address, an invite, or embedded for one inside this push; otherwise the first in the relay book
+help-push-expires = How long the relay keeps the data, such as 14d (m, h, d, w)
+help-push-label = Name of the transfer, shown to the buyer
+help-push-exclude = Leave out what matches, by the rules of gitignore: the last match decides; repeatable
+help-push-include = Keep what matches although it is left out otherwise; repeatable
+help-push-exclude-from = Read such patterns from a file, one a line; repeatable
+help-push-follow = Send what symbolic links point to instead of the links
+help-push-dry-run = Show what would be sent, and send nothing
+help-push-level = Compression: auto, or 1 (fast) to 19 (small)
+help-push-wait = Stay until the buyer's receipt is here
+help-push-no-qr = Do not draw the code as a picture
+help-push-code-file = Also write the code into this file, readable by you only
+help-push-new = Begin a new transfer even if an unfinished one of the same paths could be continued
+help-push-name = Name for what comes from standard input
+
+help-pull = Show what is offered, fetch it, verify it, put it in place and sign the receipt (also: receive)
+help-pull-code = The one-time code in any form, also as words; asked for if it is missing
+help-pull-out = Folder in which the sent names appear, made if missing; - writes to standard output; otherwise the current folder
+help-pull-list = Show what is offered and stop; the code stays good
+help-pull-conflict = What to do about other files of the same name: ask, skip, rename, overwrite or fail
+help-pull-yes = Answer yes to every yes-or-no question
+help-pull-code-file = Read the code from this file
+help-pull-relay = Relay to ask instead of the one in the code
+
+help-status = Show the transfers of this machine, or everything about one (also: list)
+help-status-id = Number of a transfer
+
+help-wait = Wait until the buyer's receipt is here, or cannot come any more
+help-wait-id = Number of a transfer
+
+help-resume = Continue what was interrupted: one transfer, or all
+help-resume-id = Number of a transfer
+
+help-revoke = Make the code worthless and delete the data at the relay
+help-revoke-id = Number of a transfer
+
+help-code = Show the code of a transfer again, while nobody has used it
+help-code-id = Number of a transfer
+help-code-words = As 15 English words, for reading aloud
+help-code-chinese = As 15 Chinese characters, for reading aloud
+help-code-qr = As a picture as well
+
+help-receipt = Show, check or export receipts
+help-receipt-show = Show the receipt of a transfer
+help-receipt-show-id = Number of a transfer
+help-receipt-verify = Check a receipt from anyone; needs no network
+help-receipt-verify-file = receipt.json, or the number of a transfer
+help-receipt-verify-signature = Signature; otherwise the file's name with .sig
+help-receipt-verify-allowed-signers = Only accept these signers (format of OpenSSH); otherwise any key, which is then shown
+help-receipt-export = Write receipt.json, receipt.json.sig and allowed_signers
+help-receipt-export-id = Number of a transfer
+help-receipt-export-folder = Folder to write to, made if missing
+
+help-identity = Show or set up the key with which this machine signs
+help-identity-show = Show name, fingerprint and public key
+help-identity-create = Make a new key
+help-identity-create-name = Your name, shown to the other side
+help-identity-create-organisation = Your organisation, shown to the other side
+help-identity-import = Use an existing OpenSSH Ed25519 key
+help-identity-import-file = Private key, without a passphrase
+help-identity-import-name = Your name, shown to the other side
+help-identity-import-organisation = Your organisation, shown to the other side
+
+help-relay = Manage the relays this machine may push through
+help-relay-add = Enrol at a relay with its invite; it becomes the one that push uses
+help-relay-add-invite = Invite printed by the relay (hr1…@HOST); read from standard input if it is missing or -
+help-relay-list = List the relays; the first is the one that push uses
+help-relay-remove = Forget a relay
+help-relay-remove-address = Its address
+
+help-demo = Run a seller, a relay and a buyer on this machine, with made-up customer data
+help-demo-size = Size of the made-up data, such as 64M
+help-demo-files = Number of made-up files
+help-demo-keep = Keep the demo's folder
+
+help-completions = Print completions for a shell: bash, elvish, fish, powershell or zsh
+help-completions-shell = Name of the shell
+
+help-help = Show help for a command
+help-help-command = The command
+
+## Counts and amounts
+
+count-files = { $count ->
+    [one] { $count } file
+   *[other] { $count } files
+}
+count-folders = { $count ->
+    [one] { $count } folder
+   *[other] { $count } folders
+}
+count-links = { $count ->
+    [one] { $count } link
+   *[other] { $count } links
+}
+count-hidden = { $count } hidden
+count-executable = { $count } executable
+amount = { $files }, { $size }
+amount-unknown = { $files }, size unknown
+span-seconds = { $seconds } s
+span-minutes = { $minutes } min { $seconds } s
+span-hours = { $hours } h { $minutes } min
+span-days = { $days } d { $hours } h
+moment = { $day } { $month } { $year } { $time }
+on-moment = {" "}on { $moment }
+month-1 = Jan
+month-2 = Feb
+month-3 = Mar
+month-4 = Apr
+month-5 = May
+month-6 = Jun
+month-7 = Jul
+month-8 = Aug
+month-9 = Sep
+month-10 = Oct
+month-11 = Nov
+month-12 = Dec
+
+## Labels of rows
+
+label-scanning = Scanning
+label-left-out = Left out
+label-not-sent = Not sent
+label-relay = Relay
+label-continuing = Continuing
+label-from = From
+label-key = Key
+label-label = Name
+label-contents = Contents
+label-until = Until
+label-into = Into
+label-state = State
+label-buyer = Buyer
+label-seller = Seller
+label-source = Source
+label-number = Transfer
+label-root = Root
+label-received = Received
+label-name = Name
+label-organisation = Organisation
+label-public-key = Public key
+
+## Sending
+
+left-out = { $count ->
+    [one] { $count } entry, by your patterns
+   *[other] { $count } entries, by your patterns
+}
+not-sent = { $count ->
+    [one] { $count } entry that cannot be sent, listed at the end
+   *[other] { $count } entries that cannot be sent, listed at the end
+}
+relay-keeps = { $relay }, keeps the sealed data until { $until } or the receipt
+relay-embedded = inside this program, at { $relay }, until { $until } or the receipt
+code-lead = On the buyer's machine run:
+code-lead-continued = The code is the same as before. On the buyer's machine run:
+code-aloud = To read it aloud: 15 words with `handover code { $id } --words` (--chinese: 15 characters)
+code-on-stdout = CODE    (the code is on standard output)
+code-spent = The code has been used; this run continues for the buyer who has it.
+resumed = { $files }, { $size } need not be sent again
+read-again = { $name } changed while it was read; reading it again (attempt { $attempt })
+moving = moving again
+safe = Everything is safely on the relay. You may switch this computer off.
+safe-embedded = Everything is sealed and ready. Keep this computer on and this window open until the receipt is here.
+next-status = has the buyer been here?
+next-wait = wait for the receipt
+next-receipt = show the receipt
+next-resume = continue
+next-code = show the code again
+next-revoke = take it back
+claimed = The buyer with key { $key } used the code on { $when }.
+claim-refused = Somebody else, with link key { $key }, tried the code on { $when } and was refused.
+collected = Collected and verified by { $who } (key { $key }) on { $when }: { $amount }
+receipt-kept = Receipt { $short } is checked and saved.
+receipt-kept-deleted = Receipt { $short } is checked and saved. The relay deleted the data on { $when }.
+dry-run-end = Nothing was sent.
+
+## Progress
+
+stage-scanning = Scanning
+stage-connecting = Connecting
+stage-sending = Sending
+stage-finishing = Finishing
+stage-waiting = Waiting
+stage-receiving = Receiving
+stage-placing = Placing
+stage-signing = Signing
+eta = ETA { $span }
+packed = packed { $factor }x
+progress-files = { $done }/{ $total } files
+stalled-unreachable = stalled, relay unreachable, reconnecting ({ $attempt })
+stalled-lost = stalled, connection lost, reconnecting ({ $attempt })
+stalled-busy = stalled, relay busy, asking again ({ $attempt })
+stalled-silent = stalled, nothing arrives, reconnecting ({ $attempt })
+nothing-yet = getting ready
+stopping = Stopping; everything so far is kept. The same command continues. Once more to stop at once.
+stopping-id = Stopping; everything so far is kept. Continue with: handover resume { $id }   Once more to stop at once.
+
+## Receiving
+
+offer-sealed = { $who }, sealed { $when }
+key-new = first contact: compare this fingerprint with the seller's
+key-known = known since { $when }
+into = { $path }   ({ $needed } needed, { $free } free)
+into-unknown = { $path }   ({ $needed } needed)
+into-too-small = { $path }   ({ $needed } needed, only { $free } free)
+into-stdout = standard output
+offer-incoming = still being sent; what is there already comes first
+pull-continues = { $size } still to come
+taken = { $amount } verified. Receipt { $short } signed and delivered.
+taken-not-delivered = { $amount } verified. Receipt { $short } signed, but not delivered yet: handover resume { $id }
+taken-unchanged = { $count ->
+    [one] { $count } file was here already and is the same
+   *[other] { $count } files were here already and are the same
+}
+taken-kept = { $count ->
+    [one] { $count } file of yours was kept instead
+   *[other] { $count } files of yours were kept instead
+}
+taken-renamed = { $count ->
+    [one] { $count } file was placed under another name
+   *[other] { $count } files were placed under other names
+}
+taken-exceptions = { $count ->
+    [one] { $count } entry was not handed over as it is
+   *[other] { $count } entries were not handed over as they are
+}
+
+## Exceptions
+
+exceptions-head = { $count ->
+    [one] { $count } entry was not handed over as it is:
+   *[other] { $count } entries were not handed over as they are:
+}
+exceptions-more = and { $count } more
+exception-unreadable = no right to read it
+exception-vanished = it vanished
+exception-kept-changing = it changed each time it was read
+exception-special = a device, socket or pipe
+exception-link-leaves = the link leads out of what is sent
+exception-read-error = reading failed
+exception-name-too-long = its name is too long or too deep
+exception-name-mapped = placed under another name: this one is not possible here
+exception-mode = its permissions could not be set
+exception-time = its time could not be set
+exception-kept-existing = yours was kept
+
+## Questions
+
+ask-code = Code:
+ask-invite = Invite:
+ask-take = Take it? (Y/n)
+ask-again = Please answer with one of the letters shown.
+conflicts-head = { $count ->
+    [one] { $count } other file of the same name is in the way:
+   *[other] { $count } other files of the same names are in the way:
+}
+conflict-sizes = { $here } here, { $new } offered
+ask-conflicts = [s]kip, [r]ename, [o]verwrite, [f]ail?
+
+## Status
+
+column-id = ID
+column-role = ROLE
+column-state = STATE
+column-size = SIZE
+column-who = WITH
+column-until = UNTIL
+column-label = NAME
+role-seller = seller
+role-buyer = buyer
+state-preparing = preparing
+state-sending = sending
+state-waiting = waiting for the buyer
+state-claimed = buyer is receiving
+state-collected = collected
+state-claiming = connecting
+state-receiving = receiving
+state-received = receipt to deliver
+state-delivered = received
+state-revoked = revoked
+state-expired = expired
+state-failed = failed
+transfer-title = Transfer { $id } ({ $role })
+peer-with-key = { $who } (key { $key })
+history-head = History
+history-created = begun
+history-claimed = code used
+history-receipted = receipt signed by the buyer
+history-receipt-signed = receipt signed
+history-deleted = data deleted at the relay
+history-refused = { $count ->
+    [one] { $count } attempt by somebody else to use the code was refused
+   *[other] { $count } attempts by somebody else to use the code were refused
+}
+no-transfers = No transfers yet.
+status-old = { $count ->
+    [one] { $count } transfer is shown as last known: its relay could not be asked.
+   *[other] { $count } transfers are shown as last known: their relays could not be asked.
+}
+nothing-to-resume = Nothing is interrupted.
+resume-title = Transfer { $id }
+
+## Wait, revoke, code
+
+wait-buyer = this machine is the buyer of transfer { $id }; the seller waits for the receipt
+hint-wait-buyer = `handover status { $id }` shows how far it is
+revoked = The code is worthless and the relay has deleted the data.
+revoked-unclaimed = Nobody had used the code.
+revoked-claimed-nothing = The buyer with key { $key } used the code on { $when }, but has fetched nothing.
+revoked-claimed = The buyer with key { $key } used the code on { $when } and may already have { $percent } % of the data.
+code-buyer = this machine is the buyer of transfer { $id } and does not keep its code
+code-gone-used = the code has been used{ $when } and cannot be shown any more
+code-gone = the code of this transfer is of no more use and was not kept
+code-words-hint = The buyer types them after `handover pull`, with spaces between.
+qr-too-wide = the picture does not fit this window
+hint-qr = make the window wider
+
+## Receipts
+
+receipt-valid = The signature is valid and the receipt is unaltered.
+receipt-valid-note = Whose key it is, is for you to know: compare the buyer's fingerprint.
+receipt-exported = Receipt written to { $folder }
+receipt-check-elsewhere = Anyone with OpenSSH can check it:
+
+## Identity
+
+identity-none = this machine has no identity yet
+hint-identity-none = the first push or pull makes one; or: handover identity create --name NAME
+identity-exists = this machine has an identity already, with key { $key }
+hint-identity-exists = what was signed with it depends on it; use another --home for another identity
+identity-created = New key made.
+identity-imported = Key imported.
+
+## Relays
+
+relay-added = Enrolled at { $relay }; push uses it from now on.
+relay-removed = Forgot { $relay }.
+relay-unknown = the relay { $relay } is not in the relay book
+hint-relay-unknown = `handover relay list` shows what is in it
+no-relays = No relays yet: push runs one inside itself. Add one with: handover relay add INVITE
+relays-default = * is the relay that push uses
+invite-wrong = this is not an invite, or it is mistyped
+hint-invite-wrong = copy the whole line that the relay printed; it begins with hr1
+
+## Faults of the command line
+
+error = error
+error-line = { $head }: { $message }
+hint-line = {"  "}{ $hint }
+usage-unknown-argument = { $argument } is not understood
+usage-unknown-command = there is no command { $command }
+usage-code-without-command = this looks like a code without a command
+usage-value = the value { $value } of { $argument } is not understood
+usage-value-missing = { $argument } needs a value
+usage-value-count = { $argument } was given the wrong number of values
+usage-conflict = { $argument } cannot be used together with { $other }
+usage-missing = { $argument } is missing
+usage-missing-command = a command is missing
+usage-not-unicode = an argument is not valid text
+usage-other = the command line is not understood
+usage-stdin-twice = - for standard input was given more than once
+usage-as = --as names what comes from standard input, and - was not given
+hint-as = for example: pg_dump shop | handover push - --as shop.sql
+hint-help = see: handover help
+hint-help-command = see: handover help { $command }
+hint-did-you-mean = did you mean { $near }?
+hint-one-of = one of: { $values }
+hint-push-path = did you mean: handover push { $path }
+hint-code-without-command = to receive, run `handover pull` and paste the code when it asks
+config-unreadable = { $path } is not valid TOML, line { $line }
+config-unknown = config.toml has { $name }, which is not an option
+config-value = the value of { $name } is not understood
+hint-config = options in config.toml have the names of the command line, such as relay = "relay.example" or no-qr = true
+
+## Problems: the code
+
+problem-code-empty = no code was given
+problem-code-not = this is not a code
+problem-code-typo-at = the code is mistyped near character { $position }
+problem-code-typo = the code is mistyped
+problem-code-word = word { $position } of the code is not in the word list
+problem-code-length = the code has { $seen } characters or words instead of { $wanted }
+problem-code-address = what follows @ in the code is not an address
+hint-code-again = compare it with the seller's, character by character; nothing has been used up
+hint-code-give = give the code as `handover pull CODE`, in a file with --code-file, or in HANDOVER_CODE
+hint-code-form = a code looks like ho1…@relay.example, or is 15 words
+
+## Problems: what is sent
+
+problem-source-missing = { $path } does not exist
+hint-source-missing = check the spelling and the current folder; put names with blanks in quotes
+problem-source-unreadable = { $path } cannot be read: { $reason }
+hint-source-unreadable = give yourself the right to read it, or leave it out with --exclude
+problem-same-name = { $first } and { $second } would have the same name in the transfer
+hint-same-name = rename one of them, or send them in two transfers
+problem-nothing-to-send = nothing is left to send
+hint-nothing-to-send = see what the patterns leave out: handover push --dry-run
+problem-bad-pattern = { $pattern } is not a valid pattern
+hint-bad-pattern = patterns follow the rules of gitignore; put them in quotes so that the shell leaves them alone
+problem-stdin = what came from standard input was only there once and cannot be read again
+hint-stdin = start it anew: run the command again with --new
+
+## Problems: the relay
+
+problem-no-relay = the code names no relay
+hint-no-relay = ask the seller for the relay's address and add --relay HOST
+problem-no-relay-seller = this relay is not in the relay book
+problem-unreachable = the relay { $relay } cannot be reached: { $reason }
+hint-unreachable = check the network and the address; is UDP blocked? The same command continues
+problem-version = the relay { $relay } does not speak the protocol of handover { $own }
+hint-version = use the same version on both sides and on the relay
+problem-relay-key = another machine than expected answers at { $relay }; its key is not { $expected }
+problem-relay-key-seen = another machine than expected answers at { $relay }: its key is { $seen } instead of { $expected }
+hint-relay-key = nothing was sent; ask the relay's operator whether the key was replaced, and for a new invite
+problem-lost = the connection to the relay { $relay } broke: { $cause }
+hint-lost = try again later; the same command continues
+problem-misbehaved = the relay's answer makes no sense: { $detail }
+hint-misbehaved = check that relay and program have the same version; tell the relay's operator
+
+## Problems: what came, and this machine
+
+problem-altered = verification failed, what came is not what was sealed: { $detail }
+problem-altered-block = verification failed, block { $block } is not what was sealed: { $detail }
+hint-altered = nothing unverified was kept under its name; run the command again, and if it fails again, tell the seller
+problem-bad-receipt = the receipt is not valid: { $detail }
+hint-bad-receipt = do not count this transfer as received; ask the buyer
+problem-disk = { $doing } failed: { $path }: { $reason }
+hint-disk = check rights and disk, then run the same command again; it continues
+hint-disk-full = make room, then run the same command again; it continues
+problem-space = not enough space in { $path }: { $needed } needed, { $free } free
+hint-space = make room, or choose another folder with --out
+problem-conflicts = { $count ->
+    [one] another file of the same name is in the way: { $first }
+   *[other] { $count } other files of the same names are in the way, the first is { $first }
+}
+hint-conflicts = say what to do with --conflict skip, rename or overwrite, or choose another folder with --out; nothing was overwritten
+problem-not-one-file = only a transfer of a single file can go to standard output
+hint-not-one-file = choose a folder with --out DIR; the code is still good
+problem-cannot-take-back = the file changed while it was sent, and what went to standard output cannot be taken back
+hint-cannot-take-back = do not use what was written; run the same command again with --out DIR
+problem-state = a file of this machine's state is not as it was left: { $path }: { $detail }
+hint-state = restore it from a backup, or move it away and begin anew
+problem-journal = the relay holds { $relay } blocks of this transfer, but this machine only remembers { $journal }
+hint-journal = was an older state restored from a backup? Start anew with --new
+problem-internal = something failed that never should: { $detail }
+hint-internal = please report this; the same command continues
+problem-stdout = standard output cannot be written: { $reason }
+hint-stdout = the transfer goes on; `handover code { $id }` shows the code again
+hint-stdout-closed = check what standard output is connected to
+
+## Problems: the run
+
+problem-no-transfer = there is no transfer { $asked } on this machine
+hint-no-transfer = `handover status` lists the transfers
+problem-no-receipt = transfer { $id } has no receipt yet
+hint-no-receipt = wait for it: handover wait { $id }
+problem-held = another run is working on transfer { $id }
+hint-held = wait for it or stop it; `handover status { $id }` shows how far it is
+problem-answer = an answer is needed and there is nobody to ask
+hint-answer = answer with { $option }
+problem-declined = Nothing was claimed; the code is still good.
+hint-declined = run the same command again to take it
+problem-ended = the other side ended this transfer
+hint-ended = ask the other side
+problem-interrupted = interrupted; everything so far is kept
+hint-interrupted = the same command continues
+hint-interrupted-id = continue with: handover resume { $id }
+
+## Reasons given by the system
+
+reason-not-found = not found
+reason-permission = permission denied
+reason-read-only = the file system is read-only
+reason-full = the disk is full
+reason-quota = the disk quota is used up
+reason-too-large = the file is too large for this file system
+reason-exists = it exists already
+reason-not-a-folder = a part of the path is not a folder
+reason-is-a-folder = it is a folder
+reason-timed-out = no answer in time
+reason-refused = connection refused
+reason-no-route = no route to it
+reason-pipe = the other end is closed
+
+## Refusals of the relay
+
+refusal-not-found = the relay knows no transfer for this code
+hint-not-found = check the code with the seller; the transfer may be over and forgotten
+refusal-not-found-seller = the relay does not know this transfer any more
+hint-not-found-seller = send it again with --new
+refusal-used = the code has already been used{ $when }; a code can be used only once
+hint-used = if that was you, go on with `handover resume` on the machine that used it; if not, tell the seller at once
+refusal-revoked = the seller took this transfer back{ $when }
+refusal-revoked-seller = this transfer was revoked{ $when }
+refusal-expired = the code expired{ $when }
+refusal-expired-seller = this transfer expired{ $when } before the receipt came
+refusal-receipted = the code has been used: this transfer was received and receipted{ $when }; a code can be used only once
+hint-receipted = `handover receipt show` on the machine that received it shows the receipt
+refusal-claim = the relay did not accept the proof that this machine knows the code
+hint-claim = run the same command again; if it fails again, check that both sides have the same version
+hint-ask-seller = ask the seller for a new code
+hint-push-again = send it again for a new code
+refusal-not-enrolled = this machine may not send through this relay
+hint-not-enrolled = ask the relay's operator for an invite, then: handover relay add INVITE
+refusal-invite = the relay does not accept this invite
+hint-invite = it is used up, revoked or of another relay; ask the relay's operator for a new one
+refusal-quota = this is more than the relay allows you
+refusal-quota-size = this is more than the relay allows you, which is { $limit }
+refusal-quota-time = this is longer than the relay allows; the latest is{ $when }
+hint-quota = send less at once, ask for less time with --expires, or talk to the relay's operator
+refusal-full = the relay's storage is full
+refusal-full-room = the relay's storage is full: it has room for { $room }
+hint-full = try again later, or tell the relay's operator; the same command continues
+refusal-clock = the relay does not accept a time; the clock of this machine or of the relay is wrong
+hint-clock = set the clock of this machine and try again
+refusal-not-allowed = the relay does not allow this to this machine
+hint-not-allowed = use the machine that began the transfer
+refusal-version = the relay and this program have no protocol version in common
+refusal-too-large = something is larger than the relay accepts
+hint-too-large = shorten label and names, or talk to the relay's operator
+refusal-bad-message = the relay did not understand this program
+refusal-superseded = a newer run of the same transfer took over
+hint-superseded = nothing is lost; let the newer run finish
+refusal-conflict = the relay already holds other content for this transfer
+hint-conflict = start anew with --new
+refusal-not-complete = the seller has not sent everything yet
+refusal-busy = the relay is busy
+refusal-draining = the relay is shutting down
+refusal-internal = the relay failed for a reason of its own
+
+## The demo
+
+demo-title = A handover on this computer: seller, relay and buyer are three processes that talk over the network
+demo-data = The data: made up, nobody in it exists
+demo-data-more = Excel tables with a byte-order mark, JSON, GB18030, scans, a link, hidden and empty files, Chinese, Arabic, emoji
+demo-relay = The relay
+demo-invite = It printed an invite for sellers (hr1…), which is a secret.
+demo-seller = The seller
+demo-relay-sees = What the relay sees: everything on its disk
+demo-blind = Searched all of it for { $names }: found nowhere
+demo-buyer = The buyer
+demo-stranger = Somebody else with the same code
+demo-receipt = The receipt
+demo-openssh = OpenSSH says: the signature is good.
+demo-no-openssh = ssh-keygen is not here or too old to check signatures.
+demo-compare = Compared
+demo-same = { $amount }: the same byte for byte, with names, times, permissions and links
+demo-emptied = The relay has deleted the data; { $size } of keys, ledger and log remain
+demo-unlike = { $path } is not the same on both sides
+demo-timing = Time
+demo-time = { $seconds } s, { $speed }
+demo-by-hand = The same by hand, on three computers
+demo-name-relay = relay
+demo-name-stranger = stranger
+demo-kept = The demo's files are in { $folder }
+demo-cleaned = The demo's files have been removed.
+demo-failed = the demo stopped at the { $who }
+hint-demo-failed = run it again with --keep and look at what it left
+
+## Details: what exactly, as the library says it
+
+detail-a-file-is-longer-than-it-can-be = a file is longer than it can be
+detail-a-file-of-the-transfer-is-missing = a file of the transfer is missing
+detail-a-secret-of-the-transfer-is-missing = a secret of the transfer is missing
+detail-a-statement-is-damaged = a statement is damaged
+detail-a-statement-is-missing-or-damaged = a statement is missing or damaged
+detail-a-transfer-has-no-facts = a transfer has no facts
+detail-a-transfer-s-facts-are-damaged = a transfer's facts are damaged
+detail-a-transfer-s-file-is-damaged = a transfer's file is damaged
+detail-a-transfer-s-secrets-are-damaged = a transfer's secrets are damaged
+detail-a-transfer-s-secrets-are-gone = a transfer's secrets are gone
+detail-answered-another-question = answered another question
+detail-claim = claim
+detail-completed-what-was-not-complete = completed what was not complete
+detail-finding-the-destination = finding the destination
+detail-finished-without-an-answer = finished without an answer
+detail-has-a-receipt-and-does-not-show-it = has a receipt and does not show it
+detail-has-fewer-blocks-than-it-has-served = has fewer blocks than it has served
+detail-has-lost-blocks-that-it-had-acknowledged = has lost blocks that it had acknowledged
+detail-has-no-address = has no address
+detail-it-cannot-be-opened = it cannot be opened
+detail-it-is-malformed = it is malformed
+detail-it-is-not-text = it is not text
+detail-it-is-signed-by-another-key = it is signed by another key
+detail-it-is-signed-by-another-key-than-it-names = it is signed by another key than it names
+detail-making-a-folder = making a folder
+detail-making-the-destination = making the destination
+detail-making-the-folder = making the folder
+detail-making-the-work-folder = making the work folder
+detail-no-home-folder-is-known = no home folder is known
+detail-nobody-has-claimed = nobody has claimed
+detail-opening = opening
+detail-opening-the-journal = opening the journal
+detail-opening-the-list = opening the list
+detail-opening-the-list-of-records = opening the list of records
+detail-opening-the-lock = opening the lock
+detail-opening-the-state-folder = opening the state folder
+detail-presented-no-raw-public-key = presented no raw public key
+detail-reading = reading
+detail-reading-a-list-of-patterns = reading a list of patterns
+detail-reading-standard-input = reading standard input
+detail-reading-the-answer = reading the answer
+detail-reading-the-code = reading the code
+detail-reading-the-invite = reading the invite
+detail-reading-the-key = reading the key
+detail-reading-the-list = reading the list
+detail-reading-the-list-of-records = reading the list of records
+detail-reading-the-plan = reading the plan
+detail-removing = removing
+detail-removing-the-checkpoint = removing the checkpoint
+detail-running-the-demo = running the demo
+detail-sent-a-malformed-reply = sent a malformed reply
+detail-sent-an-impossible-length = sent an impossible length
+detail-shows-another-claim-than-before = shows another claim than before
+detail-starting-a-thread = starting a thread
+detail-syncing-the-list = syncing the list
+detail-syncing-what-was-received = syncing what was received
+detail-taking-the-lock = taking the lock
+detail-the-identity-cannot-be-read = the identity cannot be read
+detail-the-kept-offer-does-not-check = the kept offer does not check
+detail-the-kept-receipt-is-damaged = the kept receipt is damaged
+detail-the-key-cannot-be-imported = the key cannot be imported
+detail-the-key-that-signed-it-is-not-in-the-list-of-signers = the key that signed it is not in the list of signers
+detail-the-key-to-open-it-is-gone = the key to open it is gone
+detail-the-link-key-is-damaged = the link key is damaged
+detail-the-list-of-moves-is-damaged = the list of moves is damaged
+detail-the-list-of-records-is-damaged = the list of records is damaged
+detail-the-outcome-is-damaged = the outcome is damaged
+detail-the-plan-of-a-transfer-is-damaged = the plan of a transfer is damaged
+detail-the-receipt-is-damaged = the receipt is damaged
+detail-the-receipt-is-missing = the receipt is missing
+detail-the-relay-book-cannot-be-read = the relay book cannot be read
+detail-the-relay-does-not-show-it = the relay does not show it
+detail-the-relay-inside-this-process-does-not-start = the relay inside this process does not start
+detail-there-is-an-identity-already = there is an identity already
+detail-what-was-announced-is-missing-or-damaged = what was announced is missing or damaged
+detail-wiping-the-old-secrets = wiping the old secrets
+detail-writing = writing
+detail-writing-the-code = writing the code
+detail-writing-the-journal = writing the journal
+detail-writing-the-list = writing the list
+detail-writing-the-list-of-records = writing the list of records
+detail-writing-the-plan = writing the plan
+detail-writing-the-receipt = writing the receipt
+detail-writing-to-standard-output = writing to standard output
