@@ -1,6 +1,6 @@
 //! The simulated world: ten thousand of them, each from its seed.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failure here is a failed test")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test may fail like that")]
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,7 @@
 //! The buyer's shell: its machine, its keys, its pipeline. Every effect is a step, and a crash can come between any two.
 
+mod papers;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -7,16 +9,13 @@ use handover_shared::archive::catalogue::Tail;
 use handover_shared::codec;
 use handover_shared::fault::Fault;
 use handover_shared::ids::{BlockIndex, LinkKey, Millis, TransferId};
-use handover_shared::keys::code::{CODE_BYTES, Code};
-use handover_shared::keys::hybrid::{self, HybridSecret};
-use handover_shared::keys::schedule::{CodeKeys, ContentKey, open_envelope};
+use handover_shared::keys::code::CODE_BYTES;
+use handover_shared::keys::hybrid::HybridSecret;
+use handover_shared::keys::schedule::ContentKey;
 use handover_shared::keys::{Entropy, Secret};
-use handover_shared::proof::{
-    self, Agreement, Channel, ClaimText, Fingerprint, Identity, Kind, OpenedOffer, ReceiptBundle, ReceiptText,
-    SealCheck, Verified,
-};
+use handover_shared::proof::{self, Identity};
 use handover_shared::protocol::buyer::{Buyer, End, Input, Output, Start};
-use handover_shared::protocol::message::{Claim, Fetch, Peek, Peeked, Receive, Released, Reply, Request};
+use handover_shared::protocol::message::{Fetch, Peek, Peeked, Receive, Released, Reply, Request};
 
 use super::ctx::{ConnId, Ctx, Happening, Lane, Packet, Party, Timer};
 use super::disk::{DiskOp, SimDisk, Stop, replace};
@@ -304,29 +303,6 @@ impl BuyerShell {
         }
     }
 
-    fn open_release(&self, released: &Released) -> Result<ContentKey, String> {
-        let keys = self.keys.as_ref().ok_or("no keys")?;
-        let offer = self.offer()?;
-        let bundle = hybrid::bundle(&self.link.key, &keys.hybrid.public());
-        let share =
-            hybrid::accept_share(&keys.hybrid, &keys.transfer, &bundle, &released.encapsulated, &released.sealed_share);
-        let share = share.map_err(|fault| fault.to_string())?;
-        let psk = self.code_keys()?.psk;
-        let digest = offer.sealed_digest;
-        open_envelope(&psk, &share, &keys.transfer, &digest, &released.envelope, &offer.text.commit)
-            .map_err(|fault| fault.to_string())
-    }
-
-    fn code_keys(&self) -> Result<CodeKeys, String> {
-        let code = self.code.as_ref().and_then(|code| Secret::from_slice(code)).ok_or("no code")?;
-        Ok(CodeKeys::of(&Code::of_secret(code)))
-    }
-
-    fn offer(&self) -> Result<OpenedOffer, String> {
-        let keys = self.keys.as_ref().ok_or("no keys")?;
-        proof::open_offer(&self.code_keys()?, &keys.sealed_offer, &keys.transfer).map_err(|fault| fault.to_string())
-    }
-
     /// The person has looked at the offer.
     fn decided(&mut self, ctx: &mut Ctx) {
         let Some(keys) = &self.keys else { return };
@@ -432,32 +408,6 @@ impl BuyerShell {
         self.keys.as_ref().map_or(TransferId([0; 16]), |keys| keys.transfer)
     }
 
-    fn claim(&self, ctx: &Ctx) -> Result<Claim, String> {
-        let keys = self.keys.as_ref().ok_or("no keys")?;
-        let conn = self.link.conn.and_then(|conn| ctx.conns.get(&conn)).ok_or("no connection")?;
-        let public = keys.hybrid.public();
-        let text = ClaimText {
-            transfer: keys.transfer,
-            offer: proof::digest(&keys.sealed_offer),
-            buyer_key: Fingerprint::of(&self.identity.public()),
-            link_key: self.link.key,
-            bundle: hybrid::bundle(&self.link.key, &public),
-            agreement: Agreement::None,
-            channel: Channel(conn.channel),
-            time: ctx.time().into(),
-        }
-        .to_text();
-        let sign = |by: &Identity| proof::sign(Kind::Claim, &text, by).map_err(|fault| fault.to_string());
-        let (identity_signature, claim_signature) = (sign(&self.identity)?, sign(self.code_keys()?.claim.identity())?);
-        Ok(Claim {
-            transfer: keys.transfer,
-            hybrid_key: public.as_bytes().to_vec(),
-            text,
-            identity_signature,
-            claim_signature,
-        })
-    }
-
     // ---- steps ----
 
     fn kick(&mut self, ctx: &mut Ctx, lane: Lane) {
@@ -525,18 +475,6 @@ impl BuyerShell {
         }
     }
 
-    fn check_seal(&self, ctx: &mut Ctx, tail: &[u8]) {
-        let tail = Tail::parse(tail).expect("it was checked");
-        let outcome = self.offer().and_then(|offer| {
-            let check = SealCheck { offer: &offer.statement, seller: &offer.seller };
-            let seal = proof::check_seal(&check, &tail.seal_text, &tail.seal_signature);
-            let seal = seal.map_err(|fault| fault.to_string())?;
-            let is_same = seal.text().root == tail.root && seal.text().bytes == tail.counts.bytes;
-            if is_same { Ok(()) } else { Err("[S9.5] the seal is of another archive".into()) }
-        });
-        ctx.check(outcome);
-    }
-
     /// The receipt is kept before it is sent. [S15.4]
     fn sign(&mut self, ctx: &mut Ctx) {
         match self.make_receipt(ctx) {
@@ -548,57 +486,6 @@ impl BuyerShell {
                 self.main.extend(steps);
                 self.receipt = Some(sealed);
             }
-        }
-    }
-
-    fn make_receipt(&self, ctx: &mut Ctx) -> Result<Vec<u8>, String> {
-        let Some(Checkpoint::Whole(tail)) = self.disk.read("checkpoint").map(checkpoint_of) else {
-            return Err("the tail is not kept".into());
-        };
-        let tail = Tail::parse(&tail).map_err(|fault| fault.to_string())?;
-        let (offer, counts) = (self.offer()?, tail.counts);
-        let text = ReceiptText {
-            transfer: self.transfer(),
-            offer: offer.text_id,
-            seal: proof::text_id(&tail.seal_text),
-            root: tail.root,
-            entries: counts.entries(),
-            files: counts.files,
-            folders: counts.folders,
-            links: counts.links,
-            exceptions: counts.exceptions,
-            bytes: counts.bytes,
-            kept_existing: 0,
-            seller_key: offer.text.seller_key,
-            buyer_key: Fingerprint::of(&self.identity.public()),
-            relay_key: offer.text.relay_key,
-            agreement: Agreement::None,
-            received: ctx.time().into(),
-            verified: Verified::All,
-        }
-        .to_text();
-        let signature = proof::sign(Kind::Receipt, &text, &self.identity).map_err(|fault| fault.to_string())?;
-        let bundle = ReceiptBundle { text, signature, buyer_name: "Li".into(), organisation: None };
-        let key = self.key.as_ref().ok_or("no key")?.receipt_key(&self.transfer());
-        let salt = (&mut ctx.rng as &mut dyn Entropy).array();
-        proof::seal_receipt(&key, &self.transfer(), &bundle, salt).map_err(|fault| fault.to_string())
-    }
-}
-
-impl Keys {
-    fn to_bytes(&self) -> Vec<u8> {
-        [&self.link_seed[..], self.hybrid.seed().expose(), &self.transfer.0, &self.sealed_offer].concat()
-    }
-
-    fn of_bytes(bytes: &[u8]) -> Self {
-        let (link_seed, rest) = bytes.split_first_chunk().expect("a link key");
-        let (hybrid, rest) = rest.split_at(32);
-        let (transfer, sealed_offer) = rest.split_first_chunk().expect("a transfer");
-        Self {
-            link_seed: *link_seed,
-            hybrid: HybridSecret::of_seed(Secret::from_slice(hybrid).expect("32 bytes")),
-            transfer: TransferId(*transfer),
-            sealed_offer: sealed_offer.to_vec(),
         }
     }
 }

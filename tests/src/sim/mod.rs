@@ -19,7 +19,6 @@
 //! | `link` | a client's end of a connection |
 //! | `rng` | chance |
 
-mod acts;
 mod buyer;
 mod ctx;
 mod disk;

@@ -1,17 +1,19 @@
 //! The relay's shell: disk, ledger and tasks around the machine of each transfer. One task serves one stream; a crash can
 //! come between any two of its acts.
 
+mod acts;
+mod requests;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use handover_shared::fault::Fault;
 use handover_shared::ids::{BlockCount, BlockIndex, LinkKey, Millis, TransferId};
-use handover_shared::protocol::message::{Claim, Create, Durable, Phase, Refused, Reply, Request, Snapshot, Welcome};
+use handover_shared::protocol::message::{Claim, Create, Durable, Phase, Reply, Request, Snapshot};
 use handover_shared::protocol::relay::{Effect, Share, Storage, Transfer};
 
 use super::ctx::{ConnId, Ctx, End, Happening, Packet, Party};
 use super::disk::{SimDisk, Stop};
-use super::faults::Mutant;
 use super::ledger::{Ledger, Row, Segment};
 use super::link::request_of;
 use super::packing::SIZE;
@@ -19,18 +21,18 @@ use super::packing::SIZE;
 const SWEEP_MS: u64 = 5_000;
 
 pub struct Relay {
-    pub(super) disk: SimDisk,
-    pub(super) ledger: Ledger,
+    disk: SimDisk,
+    ledger: Ledger,
     pub epoch: u32,
     state: State,
-    pub(super) tasks: BTreeMap<u64, Task>,
+    tasks: BTreeMap<u64, Task>,
     streams: BTreeMap<(ConnId, u32), u64>,
-    pub(super) locks: BTreeMap<(Lock, TransferId), u64>,
+    locks: BTreeMap<(Lock, TransferId), u64>,
     /// The newest connection on which a transfer was appended to.
-    pub(super) newest_run: BTreeMap<TransferId, ConnId>,
+    newest_run: BTreeMap<TransferId, ConnId>,
     next: u64,
     /// How far its clock is behind.
-    pub(super) behind_ms: u64,
+    behind_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,7 +159,7 @@ impl Relay {
         self.state == State::Down
     }
 
-    pub(super) fn now(&mut self, ctx: &Ctx) -> Millis {
+    fn now(&mut self, ctx: &Ctx) -> Millis {
         Millis(self.ledger.time(ctx.now - self.behind_ms))
     }
 
@@ -172,7 +174,7 @@ impl Relay {
         ctx.after(SWEEP_MS, Happening::Sweep { epoch: self.epoch });
     }
 
-    pub(super) fn open(&mut self) {
+    fn open(&mut self) {
         self.state = State::Serving;
     }
 
@@ -228,7 +230,7 @@ impl Relay {
         self.ledger.ids().first().and_then(|id| self.ledger.row(*id)).map(|row| &row.transfer)
     }
 
-    pub(super) fn block(&self, row: &Row, index: BlockIndex) -> Option<Vec<u8>> {
+    fn block(&self, row: &Row, index: BlockIndex) -> Option<Vec<u8>> {
         let segment = row
             .segments
             .iter()
@@ -278,62 +280,6 @@ impl Relay {
             task.answer = answer;
         }
         self.streams.insert((conn, stream), id);
-    }
-
-    /// What is done about a request, in order.
-    fn program(&mut self, ctx: &mut Ctx, request: Request) -> (TransferId, Vec<Act>, Option<Reply>) {
-        let none = TransferId([0; 16]);
-        if !ctx.faults_over && ctx.rng.millionth(ctx.faults.refuse_millionths) {
-            // Who cannot even begin because the storage is full is told so, and does not wait.
-            let count = if matches!(request, Request::Create(_)) { 3 } else { 4 };
-            ctx.count("refusals that pass");
-            let fault = ctx.rng.pick(&[Fault::Busy, Fault::Internal, Fault::Draining, Fault::StorageFull][..count]);
-            return (none, vec![Act::Answer], Some(Reply::Refused(Refused::of(fault))));
-        }
-        let (transfer, acts) = match request {
-            Request::Hello(_) => {
-                let welcome = Welcome {
-                    version: "simulated".into(),
-                    time: self.now(ctx),
-                    enrolled: true,
-                    transfer_bytes_max: u64::MAX,
-                    expiry_ms_max: u64::MAX,
-                    expiry_ms_default: 0,
-                };
-                return (none, vec![Act::Answer], Some(Reply::Welcome(welcome)));
-            }
-            // Enrolment is an invite's business, not a transfer's.
-            Request::Enrol(_) => (none, vec![]),
-            Request::Create(create) => (create.transfer, create_acts(ctx, create)),
-            Request::Append(named) => {
-                let mut acts = vec![Act::CheckRun];
-                acts.extend((!ctx.is(Mutant::TwoAppenders)).then_some(Act::TakeOver));
-                acts.extend([Act::Tx(Tx::Append), Act::Commit, Act::Answer, Act::Receive]);
-                (named.transfer, acts)
-            }
-            Request::Complete(it) => {
-                let acts = vec![Act::Tx(Tx::Complete(it.blocks)), Act::Commit, Act::Answer];
-                (it.transfer, swapped(ctx, Mutant::CompletedBeforeLedger, acts, 1))
-            }
-            Request::Peek(peek) => {
-                let id = self.ledger.find(peek.locator).unwrap_or(none);
-                (id, vec![Act::Tx(Tx::Peek), Act::Commit, Act::Answer])
-            }
-            Request::Claim(claim) => {
-                let id = claim.transfer;
-                let acts = vec![Act::Take(Lock::Share), Act::Tx(Tx::Claim(Box::new(claim))), Act::Commit, Act::Release];
-                let mut acts = swapped(ctx, Mutant::ReleaseBeforeClaim, acts, 2);
-                acts.push(Act::Unlock(Lock::Share));
-                (id, acts)
-            }
-            Request::Fetch(fetch) => {
-                (fetch.transfer, vec![Act::Tx(Tx::Fetch(fetch.from)), Act::Answer, Act::Serve(fetch.from)])
-            }
-            Request::Receive(it) => (it.transfer, ending_acts(ctx, Tx::Receive(it.sealed_receipt))),
-            Request::Watch(watch) => (watch.transfer, vec![Act::Watch(watch.from_event)]),
-            Request::Revoke(named) => (named.transfer, ending_acts(ctx, Tx::Revoke)),
-        };
-        (transfer, acts, None)
     }
 
     // ---- tasks ----
@@ -386,7 +332,7 @@ impl Relay {
         ctx.after(ms, Happening::Task { epoch: self.epoch, task: id });
     }
 
-    pub(super) fn wake(&mut self, ctx: &mut Ctx, id: u64) {
+    fn wake(&mut self, ctx: &mut Ctx, id: u64) {
         if let Some(task) = self.tasks.get_mut(&id)
             && task.is_parked
         {
@@ -396,7 +342,7 @@ impl Relay {
     }
 
     /// Something became durable.
-    pub(super) fn wake_all(&mut self, ctx: &mut Ctx) {
+    fn wake_all(&mut self, ctx: &mut Ctx) {
         let ids: Vec<u64> = self.tasks.keys().copied().collect();
         ids.into_iter().for_each(|id| self.wake(ctx, id));
     }
@@ -422,7 +368,7 @@ impl Relay {
     }
 
     /// Says something to a client, and lets the model know.
-    pub(super) fn say(&mut self, ctx: &mut Ctx, task: &Task, reply: &Reply) {
+    fn say(&mut self, ctx: &mut Ctx, task: &Task, reply: &Reply) {
         let Some((conn, stream)) = task.peer else { return };
         ctx.trace(|| format!("relay says {} on {conn:?} stream {stream}", shown(reply)));
         let outcome = match reply {
@@ -456,7 +402,7 @@ impl Relay {
     }
 
     /// Removes what no row names [S13.9].
-    pub(super) fn remove_orphans(&mut self) {
+    fn remove_orphans(&mut self) {
         for name in self.disk.names("") {
             let rows = self.ledger.ids().into_iter().filter_map(|id| self.ledger.row(id));
             let is_named = rows.into_iter().any(|row| {
@@ -470,57 +416,14 @@ impl Relay {
         }
     }
 
-    pub(super) fn new_segment(&mut self, transfer: TransferId) -> String {
+    fn new_segment(&mut self, transfer: TransferId) -> String {
         self.next += 1;
         format!("blocks/{transfer}/{}-{}", self.epoch, self.next)
     }
 }
 
-pub(super) fn share_name(id: TransferId) -> String {
+fn share_name(id: TransferId) -> String {
     format!("share/{id}")
-}
-
-fn create_acts(ctx: &Ctx, create: Create) -> Vec<Act> {
-    // [S13.2]
-    let put = Act::PutShare(create.share.to_vec());
-    let mut acts = vec![Act::Take(Lock::Share), put];
-    if !ctx.is(Mutant::CreatedBeforeShare) {
-        acts.extend([Act::SyncShare, Act::SyncNames]);
-    }
-    acts.extend([Act::Tx(Tx::Create(Box::new(create))), Act::Commit, Act::Answer]);
-    let last = acts.len() - 2;
-    acts = swapped(ctx, Mutant::CreatedBeforeLedger, acts, last);
-    acts.push(Act::Unlock(Lock::Share));
-    acts
-}
-
-/// What ends a transfer, and what follows from that [S13.7] [S13.8].
-fn ending_acts(ctx: &Ctx, tx: Tx) -> Vec<Act> {
-    let mut acts = vec![Act::Tx(tx.clone()), Act::Commit, Act::SettleShare, Act::Answer, Act::SettleBlocks];
-    let answers_early = match tx {
-        Tx::Receive(_) => ctx.is(Mutant::ReceivedBeforeLedger),
-        _ => ctx.is(Mutant::RevokedBeforeLedger),
-    };
-    if answers_early {
-        acts.swap(1, 3);
-    }
-    if ctx.is(Mutant::DeleteBeforeReceipt) && matches!(tx, Tx::Receive(_)) {
-        acts.insert(0, Act::DeleteBlocks);
-        acts.insert(1, Act::SyncNames);
-    }
-    if ctx.is(Mutant::EraseBeforeEnd) {
-        acts.insert(0, Act::EraseShare);
-        acts.insert(1, Act::SyncNames);
-    }
-    acts
-}
-
-/// The acts, with two of them swapped in a world that breaks this rule.
-pub(super) fn swapped(ctx: &Ctx, mutant: Mutant, mut acts: Vec<Act>, at: usize) -> Vec<Act> {
-    if ctx.is(mutant) {
-        acts.swap(at, at + 1);
-    }
-    acts
 }
 
 fn shown(reply: &Reply) -> String {

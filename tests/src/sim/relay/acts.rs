@@ -11,10 +11,11 @@ use handover_shared::proof::{ClaimCheck, check_claim, digest};
 use handover_shared::protocol::message::{At, Claim, Create, Durable, Peeked, Refused, Released, Reply};
 use handover_shared::protocol::relay::{CheckedClaim, Effect, Share, Terms, Transfer};
 
-use super::ctx::{Ctx, End, Packet};
-use super::faults::Mutant;
-use super::ledger::{Row, Segment};
-use super::relay::{Act, Flow, Input, Lock, Relay, Task, Tx, share_name, swapped};
+use super::super::ctx::{Ctx, End, Packet};
+use super::super::faults::Mutant;
+use super::super::ledger::{Row, Segment};
+use super::requests::swapped;
+use super::{Act, Flow, Input, Lock, Relay, Task, Tx, share_name};
 
 impl Relay {
     pub(super) fn act(&mut self, ctx: &mut Ctx, task: &mut Task, act: Act) -> Flow {
@@ -35,15 +36,6 @@ impl Relay {
             }
             Act::TakeOver => return self.take_over(ctx, task),
             Act::Unlock(lock) => self.unlock(lock, task),
-            Act::PutShare(share) => {
-                // A repetition finds it there [S12.5].
-                if self.ledger.row(id).is_none() {
-                    self.disk.write(&share_name(id), &share);
-                }
-            }
-            Act::SyncShare => self.disk.sync(&share_name(id)),
-            Act::EraseShare => self.disk.remove(&share_name(id)),
-            Act::SyncNames => self.disk.sync_names(),
             Act::Tx(tx) => {
                 self.transact(ctx, task, tx);
                 if ctx.is(Mutant::ServeBeforeDurable) {
@@ -64,7 +56,6 @@ impl Relay {
             }
             Act::Release => self.release(ctx, task),
             Act::Receive => return self.receive(ctx, task),
-            Act::SyncSegment(name) => self.disk.sync(&name),
             Act::TellDurable => {
                 let durable = self.ledger.row(id).map_or(BlockCount(0), |row| row.transfer.durable);
                 self.say(ctx, task, &Reply::Durable(Durable { durable }));
@@ -78,11 +69,6 @@ impl Relay {
             Act::Watch(from) => return self.watch(ctx, task, from),
             Act::SettleShare => self.settle_share(task),
             Act::SettleBlocks => self.settle_blocks(task),
-            Act::DeleteBlocks => {
-                // What no row names is the business of the next start [S13.9].
-                let segments = self.ledger.row(id).map(|row| row.segments.clone()).unwrap_or_default();
-                segments.iter().for_each(|segment| self.disk.remove(&segment.name));
-            }
             Act::Believe => {
                 if !ctx.is(Mutant::NoSyncAtStart) {
                     self.disk.sync_all();
@@ -95,8 +81,29 @@ impl Relay {
                 }
             }
             Act::Open => self.open(),
+            on_disk => self.store(task, on_disk),
         }
         Flow::Next
+    }
+
+    /// What only the disk sees.
+    fn store(&mut self, task: &Task, act: Act) {
+        let id = task.transfer;
+        match act {
+            // A repetition finds it there [S12.5].
+            Act::PutShare(_) if self.ledger.row(id).is_some() => {}
+            Act::PutShare(share) => self.disk.write(&share_name(id), &share),
+            Act::SyncShare => self.disk.sync(&share_name(id)),
+            Act::EraseShare => self.disk.remove(&share_name(id)),
+            Act::SyncNames => self.disk.sync_names(),
+            Act::SyncSegment(name) => self.disk.sync(&name),
+            Act::DeleteBlocks => {
+                // What no row names is the business of the next start [S13.9].
+                let segments = self.ledger.row(id).map(|row| row.segments.clone()).unwrap_or_default();
+                segments.iter().for_each(|segment| self.disk.remove(&segment.name));
+            }
+            _ => panic!("an act that is not done"),
+        }
     }
 
     fn unlock(&mut self, lock: Lock, task: &Task) {
