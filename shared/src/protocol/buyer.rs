@@ -6,7 +6,7 @@
 //! they are.
 //!
 //! # Source
-//! SPEC [S10.8] [S12] [S15].
+//! SPEC [S10.8] \[S12\] \[S15\].
 
 use std::collections::VecDeque;
 
