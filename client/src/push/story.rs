@@ -505,7 +505,8 @@ fn expiry(relay: &Relay, wanted_ms: Option<u64>) -> Result<Millis, Error> {
     let welcome = relay.welcome();
     let ms = wanted_ms.unwrap_or(welcome.expiry_ms_default);
     if ms > welcome.expiry_ms_max {
-        return Err(Error::Refused { fault: Fault::QuotaExceeded, number: Some(welcome.expiry_ms_max), time: None });
+        let latest = welcome.time.plus(welcome.expiry_ms_max);
+        return Err(Error::Refused { fault: Fault::QuotaExceeded, number: None, time: Some(latest) });
     }
     Ok(welcome.time.plus(ms))
 }
