@@ -204,7 +204,7 @@ async fn a_claim_that_does_not_hold_is_refused_and_leaves_no_trace() {
         ("other hybrid key", Claim { hybrid_key: Buyer::new(1).hybrid.public().as_bytes().to_vec(), ..good.clone() }),
         ("no code", Claim { claim_signature: good.identity_signature.clone(), ..good.clone() }),
         ("no identity", Claim { identity_signature: good.claim_signature.clone(), ..good.clone() }),
-        ("altered text", Claim { text: good.text.replace("agreement: none", "agreement: nonE"), ..good.clone() }),
+        ("altered text", Claim { text: good.text.replace("\"none\"", "\"nonE\""), ..good.clone() }),
         ("no signature", Claim { claim_signature: String::new(), ..good.clone() }),
     ];
     for (name, claim) in cases {
