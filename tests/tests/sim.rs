@@ -14,7 +14,8 @@ const WORLDS: u64 = 10_000;
 const MUTANT_WORLDS: u64 = 2_000;
 
 /// What must happen, again and again, in worlds that are worth something.
-const FAULTS: [&str; 19] = [
+const FAULTS: [&str; 20] = [
+    "blocks served with a bit wrong",
     "relays killed",
     "relays without power",
     "sellers killed",
