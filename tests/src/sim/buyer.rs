@@ -356,7 +356,7 @@ impl BuyerShell {
                 Err(what) => ctx.fail(|| what),
             },
             Output::Ask => {
-                let pause = ctx.rng.below(20_000);
+                let pause = ctx.rng.below(ctx.faults.people_ms);
                 ctx.timer(self.party, self.epoch, pause, Timer::Decided);
             }
             Output::Claim => match self.claim(ctx) {
