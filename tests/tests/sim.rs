@@ -11,10 +11,11 @@ use handover_tests::sim::{self, Mutant, Tally};
 const FIRST_SEED: u64 = 1;
 const WORLDS: u64 = 10_000;
 /// Within so many worlds every broken rule is noticed.
-const MUTANT_WORLDS: u64 = 2_000;
+const MUTANT_WORLDS: u64 = 5_000;
 
 /// What must happen, again and again, in worlds that are worth something.
-const FAULTS: [&str; 19] = [
+const FAULTS: [&str; 20] = [
+    "blocks served with a bit wrong",
     "relays killed",
     "relays without power",
     "sellers killed",
@@ -94,7 +95,7 @@ fn every_world_ends_well() {
     println!("{worlds} worlds in {:.1} s\n{tally}", begun.elapsed().as_secs_f64());
     // A fault that never happens proves nothing.
     for fault in FAULTS.iter().filter(|_| worlds >= WORLDS) {
-        assert!(tally.of(fault) > 100, "{fault}: {}", tally.of(fault));
+        assert!(tally.of(fault) > 50, "{fault}: {}", tally.of(fault));
     }
     assert!(tally.of("worlds that end with a receipt") * 100 > worlds * 70);
 }

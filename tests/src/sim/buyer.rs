@@ -5,6 +5,7 @@ mod papers;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use handover_shared::archive::ArchiveFault;
 use handover_shared::archive::catalogue::Tail;
 use handover_shared::codec;
 use handover_shared::fault::Fault;
@@ -355,7 +356,7 @@ impl BuyerShell {
                 Err(what) => ctx.fail(|| what),
             },
             Output::Ask => {
-                let pause = ctx.rng.below(20_000);
+                let pause = ctx.rng.below(ctx.faults.people_ms);
                 ctx.timer(self.party, self.epoch, pause, Timer::Decided);
             }
             Output::Claim => match self.claim(ctx) {
@@ -442,7 +443,11 @@ impl BuyerShell {
         let Some(placing) = &mut self.placing else { return };
         if !placing.is_busy() {
             let Some((index, sealed)) = self.inbox.pop_front() else { return };
-            if let Err(fault) = placing.open(index, &sealed) {
+            // [S15.7]
+            let opened = placing.open(index, &sealed);
+            if opened == Err(ArchiveFault::BlockSealed) && ctx.faults.flip_millionths > 0 {
+                self.feed(ctx, Input::Damaged(index));
+            } else if let Err(fault) = opened {
                 ctx.fail(|| format!("[{}] block {} breaks a rule: {fault}", fault.rule(), index.0));
             }
             return;

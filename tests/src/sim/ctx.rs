@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use handover_shared::ids::{LinkKey, Millis};
+use handover_shared::ids::{BlockIndex, LinkKey, Millis};
 
 use super::faults::{Faults, Mutant};
 use super::model::Model;
@@ -118,6 +118,8 @@ pub struct Ctx {
     /// The seller's files.
     pub source: Source,
     pub conns: BTreeMap<ConnId, Conn>,
+    /// The block that last left the relay with a bit wrong.
+    pub flipped: Option<BlockIndex>,
     /// Nobody reaches anybody.
     pub is_outage: bool,
     pub faults_over: bool,
@@ -141,6 +143,7 @@ impl Ctx {
             model: Model::default(),
             source,
             conns: BTreeMap::new(),
+            flipped: None,
             is_outage: false,
             faults_over: false,
             stops: Vec::new(),

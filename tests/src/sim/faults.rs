@@ -136,8 +136,12 @@ pub struct Faults {
     pub latency_ms: u64,
     /// Time between two steps of relay, seller, buyer, at most.
     pub step_ms: [u64; 3],
+    /// How long people take at most, to pass a code on and to decide.
+    pub people_ms: u64,
     /// Refusals that pass, in millionths of all operations.
     pub refuse_millionths: u64,
+    /// Blocks that leave the relay with one bit wrong, in millionths.
+    pub flip_millionths: u64,
     /// The pause between two changes of the seller's files; 0 for none.
     pub disturb_every_ms: u64,
     /// How many steps of packing meet somebody who works with the files.
@@ -171,7 +175,9 @@ impl Faults {
             late: sometimes(60, 1..=1) == 1,
             latency_ms: 1 + sometimes(70, 1..=400),
             step_ms: [1 + sometimes(40, 1..=300), 1 + sometimes(40, 1..=300), 1 + sometimes(40, 1..=300)],
+            people_ms: [10, 10, 2_000, 30_000][sometimes(100, 0..=3) as usize],
             refuse_millionths: sometimes(30, 5_000..=100_000),
+            flip_millionths: sometimes(20, 5_000..=100_000),
             disturb_every_ms: sometimes(30, 200..=5_000),
             meddle_percent: sometimes(25, 5..=60),
             clock_back_ms: sometimes(20, 1_000..=600_000),

@@ -282,7 +282,7 @@ impl World {
         for (number, buyer) in self.buyers.iter_mut().enumerate() {
             if buyer.code.is_none() {
                 buyer.code = Some(code);
-                let ms = self.ctx.rng.within(1..=30_000);
+                let ms = self.ctx.rng.within(1..=self.ctx.faults.people_ms);
                 self.ctx.after(ms, Happening::Starts(Party::Buyer(number)));
             }
         }

@@ -285,12 +285,19 @@ impl Relay {
         };
         let Some((conn, stream)) = task.peer else { return Flow::Next };
         if fetching.durable.contains(next) {
-            let Some(bytes) = self.block(&row, next) else {
+            let Some(mut bytes) = self.block(&row, next) else {
                 ctx.fail(|| format!("[S12.3] block {} is durable and cannot be read", next.0));
                 return Flow::Next;
             };
             let outcome = ctx.model.served(next.0, &bytes);
             ctx.check(outcome);
+            // Not the same block twice in a row: a buyer may call it altered then.
+            let flips = !ctx.faults_over && ctx.rng.millionth(ctx.faults.flip_millionths);
+            if flips && ctx.flipped.replace(next) != Some(next) {
+                ctx.count("blocks served with a bit wrong");
+                let at = ctx.rng.below(bytes.len() as u64) as usize;
+                bytes[at] ^= 1 << ctx.rng.below(8);
+            }
             ctx.send(conn, stream, End::Client, Packet::Block(bytes.into()));
             task.acts.push_front(Act::Serve(next.next()));
             return Flow::Next;
