@@ -223,13 +223,24 @@ fn a_kill_right_after_the_code_loses_nothing() {
     let scene = Scene::new("early", FILES);
     let push = Pushing::of(scene.push().start());
     push.running.kill();
-    // The buyer may come before the seller goes on.
-    let pull = scene.pull(&push.code).start();
     let again = Pushing::of(scene.push().start());
     assert_eq!(again.code, push.code);
-    again.running.end().exits(0);
+    again.running.kill();
+    // The buyer may come before the seller goes on; a code that is spent by then is not printed again.
+    let pull = scene.pull(&push.code).start();
+    let ended = scene.push().run().exits(0);
+    for printed in codes(&ended.out()) {
+        assert_eq!(printed, push.code);
+    }
     pull.end().exits(0);
     scene.is_whole();
+}
+
+/// The codes among the events of a push.
+fn codes(events: &str) -> Vec<String> {
+    let events = events.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let codes = events.filter(|event| event["event"] == "code");
+    codes.map(|event| event["code"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
