@@ -36,8 +36,6 @@ const APPEND_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
 const STREAM_WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 /// What the relay keeps for sending again, per connection.
 const SEND_WINDOW_BYTES: u64 = 16 * 1024 * 1024;
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
-const IDLE_TIMEOUT_MS: u32 = 30_000;
 /// Handshakes not yet accepted, and what they may send meanwhile.
 const INCOMING_MAX: usize = 256;
 const INCOMING_BYTES_MAX: u64 = 64 * 1024;
@@ -169,8 +167,8 @@ fn transport() -> TransportConfig {
         .receive_window(VarInt::from_u32(REQUEST_WINDOW_BYTES))
         .send_window(SEND_WINDOW_BYTES)
         .mtu_discovery_config(Some(mtu))
-        .keep_alive_interval(Some(KEEP_ALIVE))
-        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_TIMEOUT_MS))));
+        .keep_alive_interval(Some(Duration::from_millis(limits::KEEP_ALIVE_MS)))
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(limits::IDLE_MS_MAX))));
     transport
 }
 

@@ -57,6 +57,10 @@ pub const SEALED_RECEIPT_BYTES_MAX: usize = 16 * 1024;
 pub const READ_ATTEMPTS_MAX: u32 = 3;
 /// Bidirectional streams a client may hold open on one connection.
 pub const STREAMS_MAX: u32 = 16;
+/// Silence after which an end of a connection says that it is there, in milliseconds. [S11.5]
+pub const KEEP_ALIVE_MS: u64 = 4_000;
+/// Silence after which a connection is given up, in milliseconds. [S11.5]
+pub const IDLE_MS_MAX: u32 = 12_000;
 /// Link keys whose refused claims are remembered for one transfer.
 pub const REFUSED_CLAIMS_MAX: usize = 64;
 /// Events sent in one snapshot.

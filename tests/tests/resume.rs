@@ -243,6 +243,27 @@ fn codes(events: &str) -> Vec<String> {
     codes.map(|event| event["code"].as_str().unwrap().to_owned()).collect()
 }
 
+#[test] // [S11.5]
+fn a_relay_that_dies_without_a_word_is_missed_and_told() {
+    let mut scene = Scene::new("missed", FILES);
+    let moments = scene.moments(2);
+    let empty = scene.relay.data_bytes();
+    let Pushing { running: mut push, code } = Pushing::of(scene.push().start());
+    wait::until("bytes at the relay", wait::LONG, || (scene.relay.data_bytes() >= empty + moments[0]).then_some(()));
+    scene.relay.kill();
+    push.event("stalled", |event| event["attempt"].as_u64());
+    scene.relay.restart();
+    push.end().exits(0);
+
+    let mut pull = scene.pull(&code).start();
+    wait::until("bytes at the buyer", wait::LONG, || (scene.received() >= moments[0]).then_some(()));
+    scene.relay.kill();
+    pull.event("stalled", |event| event["attempt"].as_u64());
+    scene.relay.restart();
+    pull.end().exits(0);
+    scene.is_whole();
+}
+
 #[test]
 fn ctrl_c_keeps_everything_and_says_how_to_go_on() {
     let mut scene = Scene::new("interrupt", FILES);

@@ -256,13 +256,16 @@ fn standard_input_and_output() {
     let launch = scene.seller.push(&scene.relay, ["--as", "库存.sql", "-"]).input(Input::File(file.clone()));
     let code = launch.run().exits(0).out().trim().to_owned();
     let out = scene.scratch.join("out");
-    scene.buyer.pull(&code, &out).run().exits(0);
+    let ended = scene.buyer.pull(&code, &out).arg("--json").run().exits(0);
+    assert!(ended.event("scanned")["bytes"].is_null(), "nobody knew how much would come [S10.7]\n{ended}");
     assert!(fs::read(out.join("库存.sql")).unwrap() == content);
     assert_eq!(listed(&out), ["库存.sql"]);
 
     let code = scene.seller.pushed(&scene.relay, [&file]);
     let ended = scene.buyer.pull(&code, "-").run().exits(0);
     assert!(ended.stdout == content, "standard output is the file and nothing else");
+    // What was written to standard output is not kept; an empty output must not pass for the file.
+    scene.buyer.pull(&code, "-").run().exits(7).says("received and receipted");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use handover_shared::limits;
 use handover_shared::tls::{self, ExpectedRelay, LinkSecret};
 
 use crate::error::Error;
@@ -15,8 +16,6 @@ const WINDOW_BYTES: u32 = 16 * 1024 * 1024;
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// The largest datagram worth looking for: ten of them still fit one segmented send of 64 KiB.
 const MTU_UPPER_BOUND: u16 = 6500;
-const KEEP_ALIVE: Duration = Duration::from_secs(5);
-const IDLE_TIMEOUT_MS: u32 = 30_000;
 
 pub(super) fn client_config(own: &LinkSecret, expected: ExpectedRelay) -> Result<quinn::ClientConfig, Error> {
     let tls = tls::client_config(own, expected).map_err(|error| Error::Internal(error.to_string()))?;
@@ -59,7 +58,7 @@ fn transport() -> quinn::TransportConfig {
         .max_concurrent_bidi_streams(0u32.into())
         .max_concurrent_uni_streams(0u32.into())
         .mtu_discovery_config(Some(discovery))
-        .keep_alive_interval(Some(KEEP_ALIVE))
-        .max_idle_timeout(Some(quinn::VarInt::from_u32(IDLE_TIMEOUT_MS).into()));
+        .keep_alive_interval(Some(Duration::from_millis(limits::KEEP_ALIVE_MS)))
+        .max_idle_timeout(Some(quinn::VarInt::from_u32(limits::IDLE_MS_MAX).into()));
     transport
 }

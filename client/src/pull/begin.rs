@@ -70,7 +70,7 @@ pub(super) fn fresh(
         files: summary.files,
         folders: summary.folders,
         links: summary.links,
-        bytes: Some(summary.bytes),
+        bytes: summary.bytes,
         exceptions: 0,
         sources: Vec::new(),
         options: String::new(),

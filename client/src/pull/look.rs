@@ -117,7 +117,7 @@ pub async fn look(
     }
     Ok(Look {
         known_since: known_since(home, &offer, None)?,
-        needed_bytes: offer.summary.bytes.saturating_add(SPARE_BYTES),
+        needed_bytes: offer.summary.bytes.unwrap_or(0).saturating_add(SPARE_BYTES),
         home: home.clone(),
         origin: Origin::Fresh(Box::new(fresh)),
         destination,
@@ -146,10 +146,12 @@ fn continued(home: &Home, folder: &Folder, out: Option<&Path>, to_stdout: bool) 
     let offer = kept::read_offer(&held, &transfer)?;
     let kept_destination = facts.destination.as_ref().and_then(|kept| kept.to_path());
     let is_delivered = facts.state == State::Delivered;
-    if let (true, Some(kept), Some(out)) = (is_delivered, &kept_destination, out)
-        && absolute(out)? != *kept
-    {
-        // The relay has deleted the data, so no other folder can be filled.
+    let is_elsewhere = match (&kept_destination, out) {
+        (Some(kept), Some(out)) => absolute(out)? != *kept,
+        _ => to_stdout,
+    };
+    if is_delivered && is_elsewhere {
+        // The relay has deleted the data: no other folder can be filled, and standard output is not written twice.
         return Err(Error::Refused { fault: Fault::Receipted, number: None, time: facts.receipted_ms.map(Millis) });
     }
     let destination = match (kept_destination, out) {
@@ -163,11 +165,11 @@ fn continued(home: &Home, folder: &Folder, out: Option<&Path>, to_stdout: bool) 
     let done_bytes = match &checkpoint {
         None => 0,
         Some(Checkpoint { stage: Kept::Stream(_, reader), .. }) => bytes_of(reader),
-        Some(Checkpoint { stage: Kept::Whole(_), .. }) => offer.summary.bytes,
+        Some(Checkpoint { stage: Kept::Whole(_), .. }) => offer.summary.bytes.unwrap_or(0),
     };
     Ok(Look {
         known_since: known_since(home, &offer, Some(facts.id))?,
-        needed_bytes: offer.summary.bytes.saturating_sub(done_bytes).saturating_add(SPARE_BYTES),
+        needed_bytes: offer.summary.bytes.unwrap_or(0).saturating_sub(done_bytes).saturating_add(SPARE_BYTES),
         home: home.clone(),
         origin: Origin::Continued(Box::new(Continued { held, facts, checkpoint })),
         destination,

@@ -471,7 +471,7 @@ impl Run {
         let summary = &self.offer.summary;
         self.observer.event(Event::Progress(Progress {
             bytes_done: gauge.bytes.load(Ordering::Relaxed),
-            bytes_total: (summary.bytes > 0).then_some(summary.bytes),
+            bytes_total: summary.bytes,
             files_done,
             files_total: Some(summary.files),
             wire_bytes: flow.wire_bytes(),

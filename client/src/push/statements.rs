@@ -181,7 +181,7 @@ fn summary(owner: &Owner, terms: &Terms<'_>) -> Summary {
         files: scanned.files,
         folders: scanned.folders,
         links: scanned.links,
-        bytes: scanned.bytes.unwrap_or(0),
+        bytes: scanned.bytes,
         hidden: scanned.hidden,
         executable: scanned.executable,
         biggest: biggest.collect(),

@@ -47,9 +47,9 @@ pub struct Summary {
     /// Links.
     #[n(5)]
     pub links: u64,
-    /// Bytes of all files.
+    /// Bytes of all files, where they are known before they are sent.
     #[n(6)]
-    pub bytes: u64,
+    pub bytes: Option<u64>,
     /// Entries whose name begins with a dot.
     #[n(7)]
     pub hidden: u64,

@@ -153,7 +153,7 @@ fn summary() -> Summary {
         files: 3,
         folders: 2,
         links: 1,
-        bytes: 123_456_789,
+        bytes: Some(123_456_789),
         hidden: 1,
         executable: 0,
         biggest: vec![Biggest { name: "客户.csv".into(), bytes: 123_000_000, files: 1 }],

@@ -92,7 +92,7 @@ impl Papers {
             files: 0,
             folders: 0,
             links: 0,
-            bytes,
+            bytes: Some(bytes),
             hidden: 0,
             executable: 0,
             biggest: Vec::new(),

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use handover_shared::ids::BlockSize;
-
 use super::super::args::{ConflictWord, PullArgs};
 use super::super::ask::{Answer, DECLINED};
 use super::super::json::{self, Json};
@@ -137,12 +135,6 @@ fn policy(word: Option<ConflictWord>) -> ConflictPolicy {
     }
 }
 
-/// The bytes a transfer says it has. What comes from standard input has no size before it is sent; the offer says 0
-/// then, but has the large blocks of a total that is not known. [S8.1]
-fn known_bytes(bytes: u64, blocks: BlockSize) -> Option<u64> {
-    (bytes != 0 || blocks == BlockSize::for_total(Some(0))).then_some(bytes)
-}
-
 fn show_offer(look: &Look, to_stdout: bool, context: &Context) {
     let offer = look.offer();
     let summary = &offer.summary;
@@ -159,7 +151,7 @@ fn show_offer(look: &Look, to_stdout: bool, context: &Context) {
         files: summary.files,
         folders: summary.folders,
         links: summary.links,
-        bytes: known_bytes(summary.bytes, offer.text.block_bytes),
+        bytes: summary.bytes,
         hidden: summary.hidden,
         executable: summary.executable,
         biggest: summary.biggest.iter().map(|big| (big.name.as_str(), big.bytes, big.files)).collect(),
@@ -208,16 +200,4 @@ fn offer_object(offer: &OfferView<'_>) -> Json {
         .with("destination", path)
         .with("needed_bytes", offer.needed_bytes)
         .with("free_bytes", offer.free_bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test] // [S8.1]
-    fn nothing_is_not_the_same_as_unknown() {
-        assert_eq!(known_bytes(0, BlockSize::for_total(Some(0))), Some(0));
-        assert_eq!(known_bytes(0, BlockSize::for_total(None)), None);
-        assert_eq!(known_bytes(7, BlockSize::for_total(Some(7))), Some(7));
-    }
 }

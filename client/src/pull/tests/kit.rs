@@ -199,6 +199,7 @@ impl Seller {
 }
 
 fn summary_of(things: &[Thing]) -> Summary {
+    let mut bytes_in_all = 0;
     let mut summary = Summary {
         label: "客户".into(),
         seller_name: "Wang".into(),
@@ -206,7 +207,7 @@ fn summary_of(things: &[Thing]) -> Summary {
         files: 0,
         folders: 0,
         links: 0,
-        bytes: 0,
+        bytes: None,
         hidden: 0,
         executable: 0,
         biggest: Vec::new(),
@@ -215,13 +216,14 @@ fn summary_of(things: &[Thing]) -> Summary {
         match &thing.kind {
             What::File(bytes) | What::Voided(_, bytes) => {
                 summary.files += 1;
-                summary.bytes += bytes.len() as u64;
+                bytes_in_all += bytes.len() as u64;
             }
             What::Folder => summary.folders += 1,
             What::Link(_) => summary.links += 1,
             What::Missing(_) => {}
         }
     }
+    summary.bytes = Some(bytes_in_all);
     summary
 }
 
