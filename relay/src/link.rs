@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
+use handover_shared::congestion::SteadyConfig;
 use handover_shared::ids::LinkKey;
 use handover_shared::keys::{Entropy, OsEntropy};
 use handover_shared::limits;
@@ -166,6 +167,7 @@ fn transport() -> TransportConfig {
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
         .receive_window(VarInt::from_u32(REQUEST_WINDOW_BYTES))
         .send_window(SEND_WINDOW_BYTES)
+        .congestion_controller_factory(Arc::new(SteadyConfig))
         .mtu_discovery_config(Some(mtu))
         .keep_alive_interval(Some(Duration::from_millis(limits::KEEP_ALIVE_MS)))
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(limits::IDLE_MS_MAX))));

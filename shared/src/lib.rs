@@ -9,6 +9,7 @@
 //! | [`fault`] | numbered reasons for refusing |
 //! | [`invite`] | what enrols a seller at a relay |
 //! | [`codec`] | deterministic CBOR and length-framed messages |
+//! | [`congestion`] | how fast to send: the controller of congestion |
 //! | [`keys`] | code, key schedule, sealing, hybrid key |
 //! | [`archive`] | items, frames, blocks, manifest: each a step and its inverse (only with `endpoint`) |
 //! | [`proof`] | signed statements |
@@ -18,6 +19,7 @@
 #[cfg(feature = "endpoint")]
 pub mod archive;
 pub mod codec;
+pub mod congestion;
 pub mod fault;
 pub mod ids;
 pub mod invite;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use handover_shared::congestion::SteadyConfig;
 use handover_shared::limits;
 use handover_shared::tls::{self, ExpectedRelay, LinkSecret};
 
@@ -57,6 +58,7 @@ fn transport() -> quinn::TransportConfig {
         .send_window(u64::from(2 * WINDOW_BYTES))
         .max_concurrent_bidi_streams(0u32.into())
         .max_concurrent_uni_streams(0u32.into())
+        .congestion_controller_factory(Arc::new(SteadyConfig))
         .mtu_discovery_config(Some(discovery))
         .keep_alive_interval(Some(Duration::from_millis(limits::KEEP_ALIVE_MS)))
         .max_idle_timeout(Some(quinn::VarInt::from_u32(limits::IDLE_MS_MAX).into()));
