@@ -50,12 +50,13 @@ pub(super) struct Ledger {
     entries: VecDeque<Entry>,
     base: Option<f64>,
     ceiling: f64,
+    has_losses: bool,
 }
 
 impl Ledger {
     pub(super) fn new(now: Instant, window: u64) -> Self {
         let first = entry(now, Phase::Startup, window);
-        Self { entries: VecDeque::from([first]), base: None, ceiling: f64::INFINITY }
+        Self { entries: VecDeque::from([first]), base: None, ceiling: f64::INFINITY, has_losses: false }
     }
 
     /// The phase that the last entry is of.
@@ -86,7 +87,17 @@ impl Ledger {
         }
     }
 
+    /// Whether anything was lost since [`Ledger::forget_losses`].
+    pub(super) fn has_losses(&self) -> bool {
+        self.has_losses
+    }
+
+    pub(super) fn forget_losses(&mut self) {
+        self.has_losses = false;
+    }
+
     pub(super) fn lost(&mut self, sent: Instant, bytes: u64) {
+        self.has_losses |= bytes > 0;
         if let Some(entry) = self.of(sent) {
             entry.lost += bytes;
         }

@@ -19,7 +19,7 @@
 //! | `Drain` | 0.9 · product | in flight is what the path holds, or three rounds |
 //! | `Cruise` | 1.2 · product | six rounds, then `Probe`; ten seconds without a new least round trip, then `Settle` |
 //! | `Probe` | 1.27 · product | two rounds, or loss in excess |
-//! | `Yield` | 0.9 · product | two rounds; then `Startup` if the probe found a fifth more, else `Cruise` |
+//! | `Yield` | 0.9 · product | two rounds, or, two times of three if nothing was lost since the last, what the path holds in flight; then `Startup` if the probe found a fifth more, else `Cruise` |
 //! | `Settle` | 0.5 · product | 200 ms, or one round trip: what the least round trip is now |
 //!
 //! A round trip of less than 2 ms counts as 2 ms: on so short a path it is the scheduling of processes that takes time, and a
@@ -80,6 +80,8 @@ const QUEUED_ROUNDS: u32 = 2;
 const CRUISE_ROUNDS: u64 = 6;
 /// Rounds until what was sent in a phase has been answered.
 const ANSWER_ROUNDS: u64 = 1;
+/// One yield of so many is a long one in any case.
+const LONG_YIELD_EVERY: u64 = 3;
 const DRAIN_ROUNDS: u64 = 3;
 /// What a probe must have found to start anew.
 const WORTH_STARTING: f64 = 1.2;
@@ -156,6 +158,7 @@ pub struct Steady {
     rtt_round: Option<Duration>,
     startup: Startup,
     probed_from: f64,
+    yields: u64,
 }
 
 /// What the startup has seen.
@@ -194,6 +197,7 @@ impl Steady {
             rtt_round: None,
             startup: Startup::default(),
             probed_from: 0.0,
+            yields: 0,
         }
     }
 
@@ -239,6 +243,24 @@ impl Steady {
         self.note_bunch(now);
         if is_new_round {
             self.round_passed(now, sample.sent, is_app_limited);
+        }
+        if is_new_round && std::env::var_os("STDBG").is_some() {
+            eprintln!(
+                "{:?} {:?} win {} infl {} bw {:.1}M prod {:.0} rtt {:?} latest {:?} bunched {:.0} ceil {:.0} app {} sample {:.1}M iv {:?}",
+                now.saturating_duration_since(self.phase_since),
+                self.phase,
+                self.window,
+                in_flight,
+                self.bandwidth.get() * 8e-6,
+                self.product(),
+                self.rtt,
+                self.rtt_latest,
+                self.bunched.get(),
+                self.ledger.ceiling(),
+                is_app_limited,
+                sample.bandwidth() * 8e-6,
+                sample.interval
+            );
         }
         self.move_on(now, in_flight, is_app_limited);
         self.window = self.target();
@@ -294,7 +316,7 @@ impl Steady {
                 }
             }
             Phase::Probe => (rounds > ANSWER_ROUNDS).then_some(Phase::Yield),
-            Phase::Yield if rounds > ANSWER_ROUNDS => {
+            Phase::Yield if self.has_yielded(in_flight, rounds) => {
                 let is_more = self.bandwidth.get() >= WORTH_STARTING * self.probed_from && !self.ledger.is_capped();
                 Some(if is_more { Phase::Startup } else { Phase::Cruise })
             }
@@ -313,7 +335,18 @@ impl Steady {
         }
     }
 
+    /// Where nothing was lost there is nothing to find out: most times it is enough that the own queue is gone. Now and
+    /// then it takes longer, so that everybody's queue goes and all see the same round trip.
+    fn has_yielded(&self, in_flight: u64, rounds: u64) -> bool {
+        let may_be_short = !self.ledger.has_losses() && !self.yields.is_multiple_of(LONG_YIELD_EVERY);
+        rounds > ANSWER_ROUNDS || (may_be_short && in_flight as f64 <= self.product())
+    }
+
     fn enter(&mut self, phase: Phase, now: Instant) {
+        if self.phase == Phase::Yield {
+            self.ledger.forget_losses();
+            self.yields += 1;
+        }
         match phase {
             Phase::Probe => self.probed_from = self.bandwidth.get(),
             Phase::Startup => self.startup = Startup { bandwidth: self.bandwidth.get(), ..Startup::default() },
@@ -382,6 +415,7 @@ fn is_queued(round: Option<Duration>, least: Option<Duration>) -> bool {
     }
 }
 
+// [S11.6]
 impl Controller for Steady {
     fn on_sent(&mut self, now: Instant, _bytes: u64, _last_packet_number: u64) {
         self.sent(now);

@@ -113,7 +113,7 @@ fn it_shares_with_itself() {
     fair("itself", &[0.5, 1.0, 2.0, 4.0], || vec![steady(), steady().late(5)]);
 }
 
-#[test]
+#[test] // [S11.6]
 fn it_shares_with_cubic() {
     fair("cubic", &[0.5, 1.0, 2.0, 4.0], || vec![steady(), cubic()]);
     fair("cubic, who was there first", &[0.5, 1.0, 2.0, 4.0], || vec![steady().late(10), cubic()]);
