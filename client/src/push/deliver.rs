@@ -26,6 +26,11 @@ use crate::watch::Watcher;
 
 /// Progress is told this often, and silence is looked for.
 const TICK: Duration = Duration::from_millis(250);
+/// Bytes made ahead of what is durable, before and while it is known how fast that goes: what is made late can be packed
+/// harder, and less is made again after a crash.
+const AHEAD_BYTES_FIRST: u64 = 12 * 1024 * 1024;
+const AHEAD_BYTES_MIN: u64 = 6 * 1024 * 1024;
+const AHEAD_SECONDS: u64 = 2;
 /// How long the relay may take to say that it has deleted the blocks, after it has the receipt.
 const DELETION_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -126,6 +131,7 @@ struct Run<'a, T> {
     done: Done,
     /// Blocks that became durable in this run.
     delivered: u64,
+    ahead: Ahead,
     pause: Option<Instant>,
     backoff: Backoff,
     traffic: Option<Traffic>,
@@ -134,6 +140,33 @@ struct Run<'a, T> {
     receipted: Option<Instant>,
     next_event: u64,
     stage: Option<Stage>,
+}
+
+/// How far packing runs ahead.
+struct Ahead {
+    bytes_max: u64,
+    since: Instant,
+    delivered: u64,
+}
+
+impl Ahead {
+    fn new(now: Instant) -> Self {
+        Self { bytes_max: AHEAD_BYTES_FIRST, since: now, delivered: 0 }
+    }
+
+    /// So many bytes are durable by now.
+    fn measure(&mut self, now: Instant, delivered: u64) {
+        let span_ms = u64::try_from(now.saturating_duration_since(self.since).as_millis()).unwrap_or(u64::MAX);
+        let moved = delivered.saturating_sub(self.delivered);
+        // Blocks become durable in heaps; nothing for a moment says nothing.
+        if moved == 0 || span_ms == 0 {
+            return;
+        }
+        (self.since, self.delivered) = (now, delivered);
+        let seconds_of_it = moved.saturating_mul(1000 * AHEAD_SECONDS) / span_ms;
+        // Half of the old, so that one slow sync does not stop everything.
+        self.bytes_max = seconds_of_it.max(self.bytes_max / 2).max(AHEAD_BYTES_MIN);
+    }
 }
 
 /// How a delivery ended well.
@@ -158,6 +191,7 @@ impl<T: Transfer> Delivery<'_, T> {
             kept: VecDeque::new(),
             done: Done::default(),
             delivered: 0,
+            ahead: Ahead::new(Instant::now()),
             pause: None,
             backoff: Backoff::default(),
             traffic: None,
@@ -192,7 +226,9 @@ impl<T: Transfer> Run<'_, T> {
                     return Ok(delivered);
                 }
             }
-            let takes_blocks = self.counts.is_none() && self.it.machine.room() > 0;
+            let ahead_bytes = self.kept.len() as u64 * self.it.block_bytes;
+            let takes_blocks =
+                self.counts.is_none() && self.it.machine.room() > 0 && ahead_bytes < self.ahead.bytes_max;
             tokio::select! {
                 biased;
                 () = stop.asked() => return Err(Error::Interrupted),
@@ -394,6 +430,7 @@ impl<T: Transfer> Run<'_, T> {
             self.tell_machine(Input::Moved);
         }
         self.traffic = traffic;
+        self.ahead.measure(Instant::now(), self.delivered.saturating_mul(self.it.block_bytes));
         self.tell_machine(Input::Tick);
         self.progress(Tell::Changes);
         self.look_for_receipt()

@@ -7,12 +7,13 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use handover_shared::archive::ArchiveFault;
-use handover_shared::archive::frame::{Level, Packed, Packer};
+use handover_shared::archive::frame::{Packed, Packer};
 use handover_shared::archive::manifest::Counts;
 use handover_shared::archive::writer::{FrameNotes, RawFrame};
 use handover_shared::ids::Root;
 use tokio::sync::mpsc;
 
+use super::level::LevelChoice;
 use super::pipeline::{Made, Stopped, spawn};
 use super::source::Signature;
 use crate::error::Error;
@@ -78,6 +79,7 @@ impl Feed {
 
 /// The workers, not yet at work.
 pub struct Workers {
+    choice: LevelChoice,
     packers: Vec<Packer>,
     jobs: Receiver<Job>,
 }
@@ -87,12 +89,12 @@ impl Workers {
     ///
     /// # Errors
     /// [`Error::Internal`] if there is no compressor.
-    pub fn new(level: Level, count: usize) -> Result<(Feed, Receiver<Fed>, Self), Error> {
-        let packers = (0..count).map(|_| Packer::new(level)).collect::<Result<Vec<_>, _>>();
+    pub fn new(choice: LevelChoice, count: usize) -> Result<(Feed, Receiver<Fed>, Self), Error> {
+        let packers = (0..count).map(|_| Packer::new(choice.level())).collect::<Result<Vec<_>, _>>();
         let packers = packers.map_err(|fault| Error::Internal(fault.to_string()))?;
         let (send_jobs, jobs) = sync_channel(1);
         let (order, fed) = sync_channel(count + QUEUE_FRAMES);
-        Ok((Feed { jobs: send_jobs, order }, fed, Self { packers, jobs }))
+        Ok((Feed { jobs: send_jobs, order }, fed, Self { choice, packers, jobs }))
     }
 
     /// Sets them to work; they end when nobody gives frames any more.
@@ -100,14 +102,15 @@ impl Workers {
     /// # Errors
     /// [`Error::Disk`] if a thread cannot be started.
     pub fn spawn(self, made: &mpsc::Sender<Result<Made, Error>>) -> Result<(), Error> {
-        let jobs = Arc::new(Mutex::new(self.jobs));
+        let (jobs, choice) = (Arc::new(Mutex::new(self.jobs)), Arc::new(self.choice));
+        choice.begin();
         for mut packer in self.packers {
-            let jobs = jobs.clone();
+            let (jobs, choice) = (jobs.clone(), choice.clone());
             spawn("push-pack", made, move || {
                 loop {
                     let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok(Job { raw, done }) = job else { return Ok(()) };
-                    if done.send(packer.pack(raw)).is_err() {
+                    if done.send(choice.pack(&mut packer, raw)).is_err() {
                         return Err(Stopped::Unwanted);
                     }
                 }
@@ -127,7 +130,7 @@ mod tests {
     #[test]
     fn frames_come_out_in_order_whoever_is_quicker() {
         let (made, _held) = mpsc::channel(1);
-        let (feed, fed, workers) = Workers::new(Level::DEFAULT, 4).unwrap();
+        let (feed, fed, workers) = Workers::new(LevelChoice::new(None, 4), 4).unwrap();
         workers.spawn(&made).unwrap();
         let given = std::thread::spawn(move || {
             for ordinal in 0..200u64 {

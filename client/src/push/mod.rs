@@ -6,7 +6,7 @@
 //! | `plan` | which entries, from where; on disk before anything is sent |
 //! | `statements` | code, keys, offer, seal |
 //! | `source`, `stdin`, `read` | bytes of files, unchanged while they were read, to raw frames |
-//! | `frames`, `cut`, `keep` | raw frames to packed ones, to sealed blocks, to blocks that may leave |
+//! | `frames`, `level`, `cut`, `keep` | raw frames to packed ones, to sealed blocks, to blocks that may leave |
 //! | `journal` | from where to go on after a crash |
 //! | `pipeline` | these steps, each on its thread |
 //! | `session`, `deliver`, `sending` | blocks to the relay, through every trouble |
@@ -22,6 +22,7 @@ mod filter;
 mod frames;
 mod journal;
 mod keep;
+mod level;
 mod pipeline;
 mod plan;
 mod reach;

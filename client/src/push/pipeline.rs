@@ -28,6 +28,7 @@ use super::cut::Cut;
 use super::frames::{Workers, worker_count};
 use super::journal::{JournalWriter, Resumption};
 use super::keep::Keep;
+use super::level::LevelChoice;
 use super::read::Reading;
 use super::statements::Sealer;
 use crate::error::Error;
@@ -58,8 +59,8 @@ pub struct Setup {
     pub block_key: Secret<32>,
     /// Keys the hashes of the manifest.
     pub manifest_key: Secret<32>,
-    /// How hard to compress.
-    pub level: Level,
+    /// How hard to compress; chosen while it runs if not given.
+    pub level: Option<Level>,
     /// Makes the statement at the end.
     pub sealer: Sealer,
     /// Where standard input is read from.
@@ -158,7 +159,7 @@ impl Pipeline {
         let pipeline = Self { shared: shared.clone(), made };
         let (records, marks) = setup.journal.split();
         let records_path = records.path().to_path_buf();
-        let (feed, packed, workers) = Workers::new(setup.level, worker_count())?;
+        let (feed, packed, workers) = Workers::new(LevelChoice::new(setup.level, worker_count()), worker_count())?;
         let (give_back, given_back) = std::sync::mpsc::channel();
         let (keep, kept) = Keep::new(marks, send_made.clone(), shared.clone());
         let cut = Cut {

@@ -88,7 +88,7 @@ impl Transfer for Sending<'_> {
             if head.has_stdin() && stdin.is_none() && !has_read_all {
                 return Err(Error::StdinNotResumable);
             }
-            let level = head.level.map_or(Some(Level::DEFAULT), Level::zstd).unwrap_or(Level::DEFAULT);
+            let level = head.level.and_then(Level::zstd);
             let pipeline = Pipeline::start(Setup {
                 plan,
                 resumption,

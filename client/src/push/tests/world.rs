@@ -129,7 +129,7 @@ impl World {
             block_size: self.size,
             block_key: secret(1),
             manifest_key: secret(2),
-            level: Level::DEFAULT,
+            level: Some(Level::DEFAULT),
             sealer: Sealer::new(&self.held, TRANSFER, &Identity::of_seed(&[3; 32])).unwrap(),
             stdin: None,
             observer: told,
