@@ -4,7 +4,7 @@
 use handover_shared::ids::BlockCount;
 use handover_shared::protocol::message::{Fetching, Reply, Request};
 use handover_tests::double::Say;
-use handover_tests::{Launch, Running};
+use handover_tests::{Launch, Running, faults_table};
 
 use crate::scene::{Scene, Told, code_of};
 
@@ -68,7 +68,7 @@ fn evil_relay_silence() {
         silent("Append", nothing, push),
         silent("Complete", nothing, push),
     ];
-    let tried = ends.len() + goes_on.len();
+    let gave_up = ends.len() as u64;
     for Waiting { operation, scene, code, running } in ends {
         let ended = running.end();
         scene.tells(LOST, operation, &ended);
@@ -89,7 +89,8 @@ fn evil_relay_silence() {
         scene.finishes(&code);
         scene.record_count(&format!("silence to {operation}"), 1, "said, tried again; goes on by itself when honest");
     }
-    handover_tests::faults_table::record("evil-relay", "silence", tried as u64, "exit 5, or said and tried again");
+    let outcome = "exit 5 after half a minute, nothing begun; finishes when honest";
+    faults_table::record("evil-relay", "silence to Hello, Peek and a revocation", gave_up, outcome);
 }
 
 #[test] // [S15.8]

@@ -80,8 +80,8 @@ fn evil_relay_out_of_order() {
             scene.found_out(MISBEHAVED, &format!("an answer to another question, to {operation}"), &scene.pull(&code));
         assert!(told.out().contains("answered another question"), "{told}");
     }
-    scene.relay.repents();
     scene.finishes(&code);
+    scene.record("answers to another question, to the buyer", "said, exit 1; finishes when honest");
     // The answer to Fetch twice: the second is taken for bytes of a block, and does not open.
     let scene = Scene::new();
     let code = scene.pushed();
@@ -111,7 +111,7 @@ fn evil_relay_out_of_order() {
     }
     scene.relay.repents();
     push.run().exits(0);
-    scene.record("messages out of order or of another operation", "said, exit 1 or 8; finishes when honest");
+    scene.record("messages out of order, repeated or early", "said, exit 1 or 8; finishes when honest");
 }
 
 /// The snapshot of a transfer about which everything is as large as it can be.
