@@ -60,14 +60,19 @@ fn evil_relay_silence() {
         silent("Watch", pushed, revoke),
     ];
     // Whoever has begun says that it stalls, and tries again.
-    let goes_on = [
-        silent("Claim", pushed, pull),
+    let mut goes_on = [
         silent("Fetch", pushed, pull),
+        silent("Append", nothing, push),
+        silent("Claim", pushed, pull),
         silent("Receive", pushed, pull),
         silent("Create", nothing, push),
-        silent("Append", nothing, push),
         silent("Complete", nothing, push),
     ];
+    for Waiting { operation, scene, running, .. } in &mut goes_on {
+        running.event("stalled", |_| Some(()));
+        scene.nothing_wrong_is_placed(operation);
+        scene.relay.repents();
+    }
     let gave_up = ends.len() as u64;
     for Waiting { operation, scene, code, running } in ends {
         let ended = running.end();
@@ -79,10 +84,7 @@ fn evil_relay_silence() {
         });
         scene.finishes(&code);
     }
-    for Waiting { operation, scene, code, mut running } in goes_on {
-        running.event("stalled", |_| Some(()));
-        scene.nothing_wrong_is_placed(operation);
-        scene.relay.repents();
+    for Waiting { operation, scene, code, running } in goes_on {
         let ended = running.end().exits(0);
         scene.stays_calm(operation, &ended);
         let code = code.unwrap_or_else(|| ended.event("code")["code"].as_str().unwrap().to_owned());
