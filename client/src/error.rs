@@ -125,6 +125,9 @@ pub enum Error {
         /// The block at which it failed, where there is one.
         block: Option<u64>,
     },
+    /// The claim that the relay shows does not check.
+    #[error("the claim does not check")]
+    BadClaim,
     /// The receipt does not check.
     #[error("the receipt does not check: {0}")]
     BadReceipt(&'static str),

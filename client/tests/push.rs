@@ -380,7 +380,7 @@ async fn a_relay_that_forges_claim_or_receipt_is_found_out() {
         forge(&mut forged);
         let mut watcher = Watcher::new(Lock::Whenever(&folder)).unwrap();
         let outcome = watcher.take(forged, &*Seen::new());
-        assert!(matches!(outcome, Err(Error::Altered { .. } | Error::BadReceipt(_))), "{name}: {outcome:?}");
+        assert!(matches!(outcome, Err(Error::BadClaim | Error::BadReceipt(_))), "{name}: {outcome:?}");
         assert_ne!(bench.facts(1).state, State::Collected, "{name}");
         assert!(folder.secrets().unwrap().content_key.is_some(), "{name}");
     }

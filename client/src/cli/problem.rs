@@ -81,6 +81,7 @@ pub(crate) fn of(error: &Error, side: Option<Role>, style: &Style) -> Problem {
         | Error::Lost { .. }
         | Error::RelayMisbehaved(_) => of_relay(error, side, style),
         Error::Altered { .. }
+        | Error::BadClaim
         | Error::BadReceipt(_)
         | Error::Disk { .. }
         | Error::Space { .. }
@@ -216,6 +217,9 @@ fn of_local(error: &Error, style: &Style) -> Problem {
                 None => t!(words, "problem-altered", detail = detail),
             };
             ("altered", Exit::Altered, message, t!(words, "hint-altered"))
+        }
+        Error::BadClaim => {
+            ("claim-invalid", Exit::Altered, t!(words, "problem-bad-claim"), t!(words, "hint-bad-claim"))
         }
         Error::BadReceipt(_) => (
             "receipt-invalid",

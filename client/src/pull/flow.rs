@@ -130,6 +130,11 @@ impl Flow {
         BlockIndex(self.seen.next.load(Ordering::Relaxed))
     }
 
+    /// The first block that has not been opened, unless it is behind the tail.
+    pub fn opened(&self) -> BlockIndex {
+        BlockIndex(self.pipeline.gauge.opened.load(Ordering::Relaxed))
+    }
+
     /// Whether bytes have come since this was asked last, or a block waits because this machine is the slower one.
     pub fn is_alive(&mut self) -> bool {
         let before = std::mem::replace(&mut self.metered, self.meter.load(Ordering::Relaxed));

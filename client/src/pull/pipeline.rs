@@ -85,6 +85,8 @@ pub(super) enum Feedback {
 pub(super) struct Gauge {
     /// Content bytes that came and are authentic.
     pub bytes: AtomicU64,
+    /// Blocks that were opened, counted from the first of the transfer; never the tail.
+    pub opened: AtomicU64,
     /// Files with their final name.
     pub files: AtomicU64,
     /// The file under way.
@@ -128,6 +130,7 @@ impl Pipeline {
         if let Some(state) = &job.reader {
             gauge.tell(state);
         }
+        gauge.opened.store(job.from.block().0, Ordering::Relaxed);
 
         let manifest_key = job.key.manifest_key(&job.transfer);
         let reader = match job.reader {
@@ -140,6 +143,7 @@ impl Pipeline {
             key: job.key,
             frames: FrameReader::resume(job.from),
             next: job.from.block(),
+            gauge: gauge.clone(),
             steps,
             packed,
             feedback: feedback_out.clone(),
@@ -194,6 +198,7 @@ struct Opener {
     key: ContentKey,
     frames: FrameReader,
     next: BlockIndex,
+    gauge: Arc<Gauge>,
     steps: SyncSender<Step>,
     packed: SyncSender<Unpack>,
     feedback: mpsc::UnboundedSender<Feedback>,
@@ -227,7 +232,10 @@ impl Opener {
                 (_, Err(Gone)) => return,
                 (Err(fault), _) => return self.say(Feedback::Failed(altered(fault, index))),
                 (Ok(Taken::Tail(record)), _) => record.to_vec(),
-                (Ok(_), _) => continue,
+                (Ok(_), _) => {
+                    self.gauge.opened.store(self.next.0, Ordering::Relaxed);
+                    continue;
+                }
             };
             let stream_blocks = self.frames.stream_blocks().unwrap_or(0);
             if self.steps.send(Step::Tail { record: tail, stream_blocks, block: index }).is_err() {

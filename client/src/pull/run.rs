@@ -313,8 +313,9 @@ impl Run {
             happening = flow.happening() => Some(happening),
             () = tokio::time::sleep(TICK) => None,
         };
-        let (next, is_alive) = (flow.next(), flow.is_alive());
+        let (next, opened, is_alive) = (flow.next(), flow.opened(), flow.is_alive());
         self.machine.handle(now(), Input::Arrived(next));
+        self.machine.handle(now(), Input::Opened(opened));
         if is_alive {
             self.machine.handle(now(), Input::Alive);
         }
@@ -417,6 +418,7 @@ impl Run {
             },
             End::Altered(block) => Error::Altered { what: "S8.2", block: Some(block.0) },
             End::Shrunk => Error::RelayMisbehaved("has fewer blocks than it has served"),
+            End::NoTail => Error::Altered { what: "S9.5", block: None },
         }
     }
 

@@ -9,11 +9,15 @@ use handover_shared::keys::code::RelayAddress;
 use handover_shared::protocol::message::{Complete, Create, Named, Reply, Request, Snapshot, Watch};
 use handover_shared::protocol::seller::Input;
 use handover_shared::tls::{ExpectedRelay, LinkSecret};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::error::Error;
 use crate::link::{Relay, Replies, Traffic, unexpected};
+
+/// Replies of streams that wait to be heard. While there are so many, no more are read: a relay that says much has to
+/// wait, and takes no memory meanwhile.
+const WAITING_MAX: usize = 16;
 
 /// Where the relay is, whom to expect there, and as whom.
 #[derive(Clone)]
@@ -56,8 +60,16 @@ pub struct Session {
     relay: Option<Arc<Relay>>,
     blocks: Option<mpsc::UnboundedSender<Bytes>>,
     tasks: JoinSet<()>,
-    heard: mpsc::UnboundedSender<(u64, Heard)>,
-    inbox: mpsc::UnboundedReceiver<(u64, Heard)>,
+    heard: mpsc::UnboundedSender<Said>,
+    inbox: mpsc::UnboundedReceiver<Said>,
+    room: Arc<Semaphore>,
+}
+
+/// What came back over which connection, and the room it takes while it waits.
+struct Said {
+    generation: u64,
+    heard: Heard,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Session {
@@ -65,14 +77,15 @@ impl Session {
     pub fn new(target: Target, transfer: TransferId, standing: Option<Relay>) -> Self {
         let (heard, inbox) = mpsc::unbounded_channel();
         let relay = standing.map(Arc::new);
-        Self { target, transfer, generation: 0, relay, blocks: None, tasks: JoinSet::new(), heard, inbox }
+        let room = Arc::new(Semaphore::new(WAITING_MAX));
+        Self { target, transfer, generation: 0, relay, blocks: None, tasks: JoinSet::new(), heard, inbox, room }
     }
 
     /// The next thing that came back over the connection of now.
     pub async fn next(&mut self) -> Heard {
         loop {
             match self.inbox.recv().await {
-                Some((generation, heard)) if generation == self.generation => {
+                Some(Said { generation, heard, .. }) if generation == self.generation => {
                     if let Heard::Connected(relay) = &heard {
                         self.relay = Some(relay.clone());
                     }
@@ -158,7 +171,7 @@ impl Session {
                 let (_send, mut replies) = relay.open(&request).await?;
                 while let Some(reply) = replies.next().await? {
                     match reply {
-                        Reply::Snapshot(snapshot) => voice.say(Heard::Snapshot(Box::new(snapshot))),
+                        Reply::Snapshot(snapshot) => voice.say_in_turn(Heard::Snapshot(Box::new(snapshot))).await,
                         other => return Err(unexpected(other)),
                     }
                 }
@@ -194,7 +207,7 @@ impl Session {
     }
 
     fn voice(&self) -> Voice {
-        Voice { generation: self.generation, heard: self.heard.clone() }
+        Voice { generation: self.generation, heard: self.heard.clone(), room: self.room.clone() }
     }
 }
 
@@ -202,12 +215,26 @@ impl Session {
 #[derive(Clone)]
 struct Voice {
     generation: u64,
-    heard: mpsc::UnboundedSender<(u64, Heard)>,
+    heard: mpsc::UnboundedSender<Said>,
+    room: Arc<Semaphore>,
 }
 
 impl Voice {
+    /// The one thing that comes of an operation.
     fn say(&self, heard: Heard) {
-        if self.heard.send((self.generation, heard)).is_err() {
+        self.send(heard, None);
+    }
+
+    /// One of many things that a stream tells, when there is room for it.
+    async fn say_in_turn(&self, heard: Heard) {
+        match self.room.clone().acquire_owned().await {
+            Ok(room) => self.send(heard, Some(room)),
+            Err(closed) => tracing::debug!(%closed, "nobody listens any more"),
+        }
+    }
+
+    fn send(&self, heard: Heard, room: Option<OwnedSemaphorePermit>) {
+        if self.heard.send(Said { generation: self.generation, heard, _room: room }).is_err() {
             tracing::debug!("nobody listens any more");
         }
     }
@@ -235,7 +262,7 @@ async fn hear_durable(mut replies: Replies, voice: &Voice) {
             Err(error) => Heard::Failed(error),
         };
         let is_over = matches!(heard, Heard::Failed(_));
-        voice.say(heard);
+        voice.say_in_turn(heard).await;
         if is_over {
             return;
         }

@@ -403,9 +403,9 @@ impl Run<'_> {
         };
         // The relay may have said that it is over before anything was watched.
         let receipt = match receipt {
-            None if facts.state == State::Sending => {
+            None if matches!(facts.state, State::Preparing | State::Sending) => {
                 let looked = watch::look(Lock::Held(held), &reachable.target, &*self.observer).await?;
-                looked.receipt
+                Some(looked.receipt.ok_or(Error::RelayMisbehaved("has a receipt and does not show it"))?)
             }
             other => other,
         };

@@ -7,6 +7,7 @@ use handover_shared::ids::Millis;
 use handover_shared::keys::Secret;
 use handover_shared::keys::hybrid::HybridPublic;
 use handover_shared::keys::schedule::ContentKey;
+use handover_shared::limits;
 use handover_shared::proof::{
     self, ClaimCheck, ProofFault, ReceiptBundle, ReceiptCheck, ReceiptText, SealText, VerifiedClaim,
     fingerprint_of_link_key,
@@ -68,7 +69,7 @@ pub struct Watcher<'a> {
     embedded: bool,
     pub(super) announced: Announced,
     /// Told by the relay and not kept yet, because another run holds the lock.
-    waiting: Vec<Snapshot>,
+    waiting: Option<Snapshot>,
     refused_seen: u64,
     deleted: Option<Millis>,
     receipt: Option<ReceiptFacts>,
@@ -86,7 +87,7 @@ impl<'a> Watcher<'a> {
             announced: Announced::read(folder)?,
             embedded: folder.facts()?.embedded,
             lock,
-            waiting: Vec::new(),
+            waiting: None,
             refused_seen: 0,
             deleted: None,
             receipt: None,
@@ -116,14 +117,17 @@ impl<'a> Watcher<'a> {
     /// Takes what the relay tells.
     ///
     /// # Errors
-    /// [`Error::Altered`] for a claim that does not hold, [`Error::BadReceipt`]; [`Error::Disk`], [`Error::State`].
+    /// [`Error::BadClaim`], [`Error::BadReceipt`]; [`Error::Disk`], [`Error::State`].
     pub fn take(&mut self, snapshot: Snapshot, observer: &dyn Observer) -> Result<(), Error> {
         for event in &snapshot.events {
             if event.kind == EventKind::Deleted {
                 self.deleted = Some(event.time);
             }
         }
-        self.waiting.push(snapshot);
+        self.waiting = Some(match self.waiting.take() {
+            Some(earlier) => joined(earlier, snapshot)?,
+            None => snapshot,
+        });
         self.settle(observer)
     }
 
@@ -132,13 +136,10 @@ impl<'a> Watcher<'a> {
     /// # Errors
     /// As [`Watcher::take`].
     pub fn settle(&mut self, observer: &dyn Observer) -> Result<(), Error> {
-        if self.waiting.is_empty() {
-            return Ok(());
-        }
-        let (lock, waiting) = (self.lock, std::mem::take(&mut self.waiting));
-        let kept = lock.with(|held| waiting.iter().try_for_each(|snapshot| self.keep(held, snapshot, observer)))?;
+        let (lock, Some(waiting)) = (self.lock, self.waiting.take()) else { return Ok(()) };
+        let kept = lock.with(|held| self.keep(held, &waiting, observer))?;
         if kept.is_none() {
-            self.waiting = waiting;
+            self.waiting = Some(waiting);
         }
         Ok(())
     }
@@ -179,8 +180,7 @@ impl<'a> Watcher<'a> {
         record: &ClaimRecord,
         observer: &dyn Observer,
     ) -> Result<VerifiedClaim, Error> {
-        let altered = Error::Altered { what: "claim", block: None };
-        let Ok(hybrid) = HybridPublic::of_bytes(&record.hybrid_key) else { return Err(altered) };
+        let Ok(hybrid) = HybridPublic::of_bytes(&record.hybrid_key) else { return Err(Error::BadClaim) };
         let check = ClaimCheck {
             transfer: self.announced.transfer,
             offer_digest: self.announced.offer_digest(),
@@ -194,7 +194,7 @@ impl<'a> Watcher<'a> {
             Ok(claim) => claim,
             Err(fault) => {
                 tracing::warn!(%fault, "the relay shows a claim that does not hold");
-                return Err(altered);
+                return Err(Error::BadClaim);
             }
         };
         let fingerprint = claim.buyer().fingerprint();
@@ -266,6 +266,19 @@ impl<'a> Watcher<'a> {
         secrets.code = None;
         held.store_secrets(&secrets)
     }
+}
+
+/// What was told one after the other, as if it had been told at once: there is never more to keep than one snapshot,
+/// however much a relay tells.
+fn joined(earlier: Snapshot, mut later: Snapshot) -> Result<Snapshot, Error> {
+    if earlier.claim.is_some() && earlier.claim != later.claim {
+        return Err(Error::RelayMisbehaved("shows another claim than before"));
+    }
+    let mut events = earlier.events;
+    events.append(&mut later.events);
+    // There are fewer in the history of any transfer.
+    events.truncate(limits::EVENTS_MAX);
+    Ok(Snapshot { events, ..later })
 }
 
 fn bad_receipt(fault: ProofFault) -> Error {

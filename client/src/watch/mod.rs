@@ -105,16 +105,9 @@ pub(crate) struct Looked {
 
 async fn snapshot(relay: &Relay, announced: &Announced) -> Result<Snapshot, Error> {
     let request = Request::Watch(Watch { transfer: announced.transfer, from_event: 0 });
-    let (mut send, mut replies) = relay.open(&request).await?;
-    let reply = replies.next().await?;
-    replies.stop();
-    if send.finish().is_err() {
-        tracing::debug!("the relay closed its reading half early");
-    }
-    match reply {
-        Some(Reply::Snapshot(snapshot)) => Ok(snapshot),
-        Some(other) => Err(unexpected(other)),
-        None => Err(Error::RelayMisbehaved("finished without an answer")),
+    match relay.ask(&request).await? {
+        Reply::Snapshot(snapshot) => Ok(snapshot),
+        other => Err(unexpected(other)),
     }
 }
 

@@ -63,6 +63,8 @@ pub enum Input {
     Arrived(BlockIndex),
     /// No whole block has come, but bytes of one have, or those that came wait for this machine's own work.
     Alive,
+    /// All blocks before this one have been opened, and the tail is not among them.
+    Opened(BlockIndex),
     /// This block does not open.
     Damaged(BlockIndex),
     /// The relay finished the stream of blocks.
@@ -131,6 +133,8 @@ pub enum End {
     Altered(BlockIndex),
     /// The relay has fewer blocks than it has served or said.
     Shrunk,
+    /// Everything that the relay calls the whole transfer is here, and the tail is not.
+    NoTail,
 }
 
 /// The machine.
@@ -247,7 +251,12 @@ impl Buyer {
             Input::Received => self.received(),
             Input::TailSeen => self.tail_seen(),
             Input::Damaged(block) => self.damaged(now, block),
-            Input::Fetching(_) | Input::Arrived(_) | Input::Alive | Input::Finished | Input::Tick => {
+            Input::Fetching(_)
+            | Input::Arrived(_)
+            | Input::Opened(_)
+            | Input::Alive
+            | Input::Finished
+            | Input::Tick => {
                 self.fetch_goes_on(now, input);
             }
         }
@@ -384,6 +393,10 @@ impl Buyer {
                 fetch.quiet_since = now;
                 self.failed = 0;
             }
+            // [S15.7]
+            Input::Opened(next) if fetch.blocks.is_some_and(|blocks| !blocks.contains(next)) => {
+                self.end(End::NoTail);
+            }
             Input::Alive => fetch.quiet_since = now,
             Input::Finished => {
                 fetch.stream = Stream::Finished;
@@ -400,18 +413,22 @@ impl Buyer {
         match fetch.stream {
             // Everything is here; what is still being opened will tell.
             Stream::Finished if fetch.is_complete() => {}
+            // [S15.8] Nothing more comes, and more is due.
+            Stream::Finished if quiet_ms >= FINISHED_RECHECK_MS && fetch.durable.contains(fetch.next) => self.silent(),
             Stream::Finished if quiet_ms >= FINISHED_RECHECK_MS => self.begin(now),
             // The seller has not sent more; the relay is asked now and then whether that is still so.
             Stream::Open if !fetch.durable.contains(fetch.next) && quiet_ms < RECHECK_MS => {}
             Stream::Open if !fetch.durable.contains(fetch.next) => self.begin(now),
             // [S15.8]
-            Stream::Asked | Stream::Open if quiet_ms >= SILENCE_MS_MAX => {
-                self.link = Link::Down;
-                self.say(Output::Disconnect);
-                self.pause(Pause::Silent);
-            }
+            Stream::Asked | Stream::Open if quiet_ms >= SILENCE_MS_MAX => self.silent(),
             _ => {}
         }
+    }
+
+    fn silent(&mut self) {
+        self.link = Link::Down;
+        self.say(Output::Disconnect);
+        self.pause(Pause::Silent);
     }
 }
 

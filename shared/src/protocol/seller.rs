@@ -440,6 +440,10 @@ impl Seller {
                 self.reached = Reached::Completed;
                 self.next_operation(now);
             }
+            // A watcher is shown the receipt and not told of it.
+            Some(Fault::Receipted) if self.link == Link::Watching => {
+                self.end(Ending::Misbehaved("has a receipt and does not show it"));
+            }
             Some(Fault::Receipted) => self.end(Ending::Receipted),
             _ => self.end(Ending::Refused(refused)),
         }

@@ -66,6 +66,7 @@ fn every_error() -> Vec<(Error, Option<Role>, Exit, &'static str)> {
         (Error::RelayMisbehaved("answered another question"), buyer, Exit::Failed, "relay-misbehaved"),
         (Error::Altered { what: "S8.2", block: Some(812) }, buyer, Exit::Altered, "altered"),
         (Error::Altered { what: "S9.5", block: None }, buyer, Exit::Altered, "altered"),
+        (Error::BadClaim, seller, Exit::Altered, "claim-invalid"),
         (Error::BadReceipt("nobody has claimed"), seller, Exit::Altered, "receipt-invalid"),
         (Error::disk("writing", "x", io_error(io::ErrorKind::PermissionDenied)), buyer, Exit::Disk, "disk"),
         (Error::disk("writing", "x", io_error(io::ErrorKind::StorageFull)), buyer, Exit::Disk, "disk-full"),

@@ -227,6 +227,38 @@ fn a_finished_stream_without_the_tail_is_asked_for_again() {
     assert_eq!(after(&mut buyer, NOW.plus(10 * SILENCE_MS_MAX), Input::Tick), []);
 }
 
+#[test] // [S15.8]
+fn a_stream_that_is_finished_before_what_is_due_is_silence() {
+    let mut buyer = Buyer::new(Start::Fetch(BlockIndex(0)), NOW);
+    after(&mut buyer, NOW, Input::Connected);
+    after(&mut buyer, NOW, fetching(3, Some(3)));
+    after(&mut buyer, NOW, Input::Arrived(BlockIndex(2)));
+    after(&mut buyer, NOW, Input::Finished);
+    assert_eq!(after(&mut buyer, NOW.plus(FINISHED_RECHECK_MS - 1), Input::Tick), []);
+    let silent = [Output::Disconnect, Output::Wait { attempt: 1, cause: Pause::Silent }];
+    assert_eq!(after(&mut buyer, NOW.plus(FINISHED_RECHECK_MS), Input::Tick), silent);
+}
+
+#[test] // [S9.5] [S15.7]
+fn a_transfer_that_is_called_complete_without_its_tail_is_cut_short() {
+    for blocks in [0, 3] {
+        let mut buyer = Buyer::new(Start::Fetch(BlockIndex(0)), NOW);
+        after(&mut buyer, NOW, Input::Connected);
+        after(&mut buyer, NOW, fetching(blocks, Some(blocks)));
+        for opened in 0..blocks {
+            after(&mut buyer, NOW, Input::Arrived(BlockIndex(opened + 1)));
+            assert_eq!(after(&mut buyer, NOW, Input::Opened(BlockIndex(opened))), [], "more is to be opened");
+        }
+        assert_eq!(after(&mut buyer, NOW, Input::Opened(BlockIndex(blocks))), [Output::End(End::NoTail)]);
+    }
+    // While the number of blocks is open, there may be more.
+    let mut buyer = Buyer::new(Start::Fetch(BlockIndex(0)), NOW);
+    after(&mut buyer, NOW, Input::Connected);
+    after(&mut buyer, NOW, fetching(3, None));
+    after(&mut buyer, NOW, Input::Arrived(BlockIndex(3)));
+    assert_eq!(after(&mut buyer, NOW, Input::Opened(BlockIndex(3))), []);
+}
+
 #[test] // [S12.3]
 fn a_relay_that_forgets_blocks_is_not_believed() {
     let cases = [
@@ -250,6 +282,7 @@ fn late_inputs_change_nothing() {
         Input::Released,
         fetching(0, None),
         Input::Arrived(BlockIndex(99)),
+        Input::Opened(BlockIndex(99)),
         Input::Damaged(BlockIndex(1)),
         Input::TailSeen,
         Input::Finished,

@@ -320,6 +320,11 @@ fn a_seller_who_waits_for_the_receipt_sees_it_however_it_learns_of_it() {
         assert_eq!(bench.say(Input::Connected), [Output::Watch { from_event: 0 }]);
         assert_eq!(bench.say(Input::Told { phase: Phase::Receipted, next_event: 5 })[1..], ended(Ending::Receipted));
     }
+    // The word alone is no receipt.
+    let mut bench = Bench::new(start(Reached::Completed, Afterwards::Watch));
+    bench.say(Input::Connected);
+    let told = bench.say(Input::Refused(Fault::Receipted.into())).to_vec();
+    assert_eq!(told, ended(Ending::Misbehaved("has a receipt and does not show it")));
 }
 
 #[test]
