@@ -2,6 +2,8 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`blows`] | one handover whose parties are killed, frozen and ended, and must end well
+//! | [`faults_table`] | the table of faults that tests have tried
 //! | [`programs`] | builds `handover` and `handover-relay` once per test process and knows where they are |
 //! | [`scratch`] | a folder per test, removed when it passes, kept and named when it fails |
 //! | [`process`] | one process: its output as it comes, signals, a deadline after which it is killed and shown |
@@ -19,7 +21,9 @@
 // A failure in the kit is a failed test: it must be loud, and it has nobody to return an error to.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the kit runs inside tests only")]
 
+pub mod blows;
 pub mod data;
+pub mod faults_table;
 pub mod needles;
 pub mod person;
 pub mod process;

@@ -110,6 +110,19 @@ impl RelayProc {
         self.running.as_mut().expect("the relay runs")
     }
 
+    /// Whether it was started and not taken or killed since.
+    pub fn is_up(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Hands the process over, to be ended otherwise than by [`RelayProc::kill`].
+    ///
+    /// # Panics
+    /// When it has been killed.
+    pub fn take(&mut self) -> Running {
+        self.running.take().expect("the relay runs")
+    }
+
     /// Kills it at once (SIGKILL).
     ///
     /// # Panics
