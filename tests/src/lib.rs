@@ -7,8 +7,10 @@
 //! | [`programs`] | builds `handover` and `handover-relay` once per test process and knows where they are |
 //! | [`scratch`] | a folder per test, removed when it passes, kept and named when it fails |
 //! | [`process`] | one process: its output as it comes, signals, a deadline after which it is killed and shown |
+//! | [`proxy`] | a piece of network that can be cut, and can change the address behind which a client is
 //! | [`relay`] | a relay on a loopback port that can be killed and started again |
 //! | [`person`] | a machine with a home of its own that pushes or pulls |
+//! | [`strace`] | makes chosen system calls of a process fail
 //! | [`tree`] | what a folder holds, to the nanosecond, and how two differ |
 //! | [`data`] | seeded files and names |
 //! | [`needles`] | searches files and the memory of a process for what must not be there |
@@ -28,9 +30,11 @@ pub mod needles;
 pub mod person;
 pub mod process;
 pub mod programs;
+pub mod proxy;
 pub mod relay;
 pub mod scratch;
 pub mod sim;
+pub mod strace;
 pub mod tree;
 pub mod wait;
 

@@ -342,6 +342,18 @@ impl Held {
         Ok(())
     }
 
+    /// Wipes all secrets, if there still are any.
+    ///
+    /// # Errors
+    /// As [`Folder::facts`].
+    pub fn wipe_secrets(&self) -> Result<(), Error> {
+        let none = Secrets::default();
+        if *Zeroizing::new(codec::encode(&self.secrets()?)) == codec::encode(&none) {
+            return Ok(());
+        }
+        self.store_secrets(&none)
+    }
+
     /// Removes the folder of a transfer that came to nothing.
     ///
     /// # Errors
