@@ -110,7 +110,13 @@ impl SmallDisk {
         let room = rustix::fs::statvfs(&self.at).unwrap();
         let bytes = (room.f_bavail * room.f_frsize).saturating_sub(leave_bytes);
         let path = self.at.join("filler");
-        std::fs::write(&path, vec![1; bytes as usize]).unwrap();
+        // Whoever else writes there meanwhile takes some of the room.
+        let mut file = std::fs::File::create(&path).unwrap();
+        for piece in vec![1; bytes as usize].chunks(4096) {
+            if std::io::Write::write_all(&mut file, piece).is_err() {
+                break;
+            }
+        }
         path
     }
 

@@ -322,6 +322,16 @@ impl Held {
         write_private(&self.file("facts.json"), &text)
     }
 
+    /// Notes that the relay of this transfer has another address.
+    ///
+    /// # Errors
+    /// As [`Folder::facts`].
+    pub fn move_relay(&self, address: &RelayAddress) -> Result<(), Error> {
+        let facts = self.facts()?;
+        let relay = address.to_string();
+        if facts.relay == relay { Ok(()) } else { self.store_facts(&Facts { relay, ..facts }) }
+    }
+
     /// Replaces the secrets; the old file's bytes are overwritten first, as far as the file system honours it.
     ///
     /// # Errors
@@ -395,6 +405,26 @@ impl Home {
     pub fn transfer(&self, id: u64) -> Result<Folder, Error> {
         let found = self.transfers()?.into_iter().find(|folder| folder.id == id);
         found.ok_or_else(|| Error::NoSuchTransfer { asked: id.to_string() })
+    }
+
+    /// Notes for every transfer that is not over that the relay with this key has another address. One at which a run
+    /// is working stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Disk`], [`Error::State`].
+    pub fn move_relay(&self, key: &LinkKey, address: &RelayAddress) -> Result<(), Error> {
+        for folder in self.transfers()? {
+            let facts = folder.facts()?;
+            if facts.embedded || !facts.state.is_open() || facts.relay_key != key.to_hex() {
+                continue;
+            }
+            match folder.hold() {
+                Ok(held) => held.move_relay(address)?,
+                Err(Error::Held { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// Removes what is left of runs that died before their transfer meant anything: folders without facts that nobody

@@ -67,6 +67,9 @@ pub async fn push_from(
         if tops.iter().any(|top| top.source.is_none()) {
             return Err(Error::StdinNotResumable);
         }
+        if let Place::Invited(invite) = &place {
+            held.move_relay(&invite.address)?;
+        }
         match Box::pin(run.go_on(&held, Wait::of(options.wait))).await? {
             Gone::On(pushed) => return Ok(pushed),
             // What is over cannot be gone on with; the same words begin anew then.

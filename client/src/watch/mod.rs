@@ -212,7 +212,7 @@ fn claim_fingerprint(record: &ClaimRecord) -> String {
     text.map_or_else(|_fault| "?".into(), |text| text.buyer_key.to_string())
 }
 
-/// Enrols at a relay and puts it into the book.
+/// Enrols at a relay and puts it into the book. Transfers through the relay with this key go on at this address.
 ///
 /// # Errors
 /// What reaching it fails with; [`Error::Refused`] if the invite is not accepted; [`Error::Disk`], [`Error::State`].
@@ -223,6 +223,7 @@ pub async fn add_relay(home: &Home, invite: &Invite) -> Result<KnownRelay, Error
     relay.close().await;
     let known = KnownRelay { address: invite.address.clone(), key: invite.relay_key, added: crate::push::now() };
     home.add_relay(known.clone())?;
+    home.move_relay(&known.key, &known.address)?;
     Ok(known)
 }
 

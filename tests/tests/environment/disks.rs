@@ -142,7 +142,7 @@ fn disks_are_full_at_each_side() {
     let filler = home.fill(0);
     for language in Language::ALL {
         let ended = scene.seller.speaking(language).push(&scene.relay, [&scene.source]).run();
-        says(&ended, 9, language, "no space", "空间");
+        says(&ended, 9, language, "the disk is full", "已满");
     }
     std::fs::remove_file(filler).unwrap();
     // In the middle: the plan fits, the journal does not.
@@ -159,7 +159,7 @@ fn disks_are_full_at_each_side() {
     let filler = away.fill(0);
     for language in Language::ALL {
         let ended = scene.buyer.speaking(language).pull(&push.code, scene.out()).run();
-        says(&ended, 9, language, "no space", "空间");
+        says(&ended, 9, language, "the disk is full", "已满");
     }
     std::fs::remove_file(filler).unwrap();
     scene.pull(&push.code).run().exits(0);
