@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::data::{self, Dice};
+use crate::disk::Disk;
 use crate::{Ended, Launch, Person, RelayProc, Running, Scratch, Tree, wait};
 
 const MIB: u64 = 1024 * 1024;
@@ -16,6 +17,8 @@ const MIB: u64 = 1024 * 1024;
 const BLOCK_BYTES: u64 = MIB;
 /// How long after its moment a blow may come, in microseconds.
 const LATE_MICROS: u64 = 20_000;
+/// How often a client may find that the relay is just not there.
+const UNREACHED_MAX: u32 = 8;
 
 /// Who is hit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +47,8 @@ pub enum How {
     Terminate,
     /// SIGINT to the whole group, as Ctrl-C does.
     Interrupt,
+    /// The power of its machine is cut; only for [`World::with_disks`].
+    PowerCut,
 }
 
 /// At which step of the handover.
@@ -103,6 +108,11 @@ impl fmt::Display for Blow {
 }
 
 impl Blow {
+    /// Cuts of power for one handover, in the order of its steps.
+    pub fn power_cuts(dice: &mut Dice, count: usize) -> Vec<Self> {
+        Self::throw(dice, count, None).into_iter().map(|blow| Self { how: How::PowerCut, ..blow }).collect()
+    }
+
     /// Blows for one handover, in the order of its steps. `hit` fixes who is hit; dice choose otherwise.
     pub fn throw(dice: &mut Dice, count: usize, hit: Option<Who>) -> Vec<Self> {
         const SETS: [&[Who]; 7] = [
@@ -181,7 +191,6 @@ pub struct Story {
 
 /// A seller, a relay and a buyer at work on one handover.
 pub struct World {
-    scratch: Scratch,
     relay: RelayProc,
     seller: Person,
     buyer: Person,
@@ -189,9 +198,14 @@ pub struct World {
     wanted: Tree,
     total: u64,
     code: Option<String>,
+    /// The number of the transfer at the seller.
+    id: u64,
     push: Party,
     pull: Party,
     story: Story,
+    // What they stand on goes last.
+    disks: Vec<(Who, Disk)>,
+    scratch: Scratch,
 }
 
 /// One of the two clients.
@@ -200,6 +214,8 @@ struct Party {
     running: Option<Running>,
     ended: Option<Ended>,
     starts: u32,
+    /// Runs that ended because the relay was not there.
+    unreached: u32,
     fetched: u64,
 }
 
@@ -211,7 +227,13 @@ impl Party {
     fn look(&mut self) {
         if self.running.as_mut().is_some_and(|running| !running.is_running()) {
             let ended = self.running.take().expect("just seen").end();
-            self.finish(ended.exits(0));
+            if ended.code == Some(5) && self.unreached < UNREACHED_MAX {
+                // Before the first answer nothing is tried again: the same command is given once more.
+                self.unreached += 1;
+                self.count(&ended);
+            } else {
+                self.finish(ended.exits(0));
+            }
         }
     }
 
@@ -226,6 +248,12 @@ impl Party {
         self.fetched += told.unwrap_or(0);
     }
 
+    fn freeze(&self) {
+        if let Some(running) = &self.running {
+            running.freeze();
+        }
+    }
+
     fn is_at_work(&self) -> bool {
         self.running.is_some()
     }
@@ -234,8 +262,25 @@ impl Party {
 impl World {
     /// Makes the machines and the data: so many MiB in files of all sizes.
     pub fn new(purpose: &str, mebibytes: u64) -> Self {
+        Self::on(Scratch::new(), Vec::new(), purpose, mebibytes)
+    }
+
+    /// The same with a disk for each machine; `None` where there can be none.
+    pub fn with_disks(purpose: &str, mebibytes: u64) -> Option<Self> {
         let scratch = Scratch::new();
-        let relay = RelayProc::start(&scratch);
+        let disk = |who, name: &str, mebibytes| Disk::mount(&scratch.join(name), mebibytes).map(|disk| (who, disk));
+        let disks = vec![
+            disk(Who::Seller, "seller-home", 32)?,
+            disk(Who::Relay, "relay", 64 + 2 * mebibytes)?,
+            disk(Who::Buyer, "buyer-home", 32)?,
+            disk(Who::Buyer, "out", 64 + 2 * mebibytes)?,
+        ];
+        Some(Self::on(scratch, disks, purpose, mebibytes))
+    }
+
+    fn on(scratch: Scratch, disks: Vec<(Who, Disk)>, purpose: &str, mebibytes: u64) -> Self {
+        let options: &[&str] = if disks.is_empty() { &[] } else { &["--min-free", "1M"] };
+        let relay = RelayProc::start_with(&scratch, "relay", options);
         let (seller, buyer) = (Person::new(&scratch, "seller"), Person::new(&scratch, "buyer"));
         let source = scratch.join("archive");
         let mut dice = scratch.dice(purpose);
@@ -257,7 +302,7 @@ impl World {
         let total = wanted.bytes();
         let story = Story { bytes: total, ..Story::default() };
         let (push, pull) = (Party::default(), Party::default());
-        Self { scratch, relay, seller, buyer, source, wanted, total, code: None, push, pull, story }
+        Self { scratch, relay, seller, buyer, source, wanted, total, code: None, id: 0, push, pull, story, disks }
     }
 
     /// The folder in which everything is.
@@ -283,8 +328,7 @@ impl World {
             (self.push.ended.is_some() && self.pull.ended.is_some()).then_some(())
         });
         self.is_whole();
-        let sealed_once = self.total + self.total / 8 + 3 * MIB;
-        self.story.again_fetched = self.pull.fetched.saturating_sub(sealed_once);
+        self.story.again_fetched = self.pull.fetched.saturating_sub(self.durable());
         self.story
     }
 
@@ -326,6 +370,7 @@ impl World {
             let code = event["code"].as_str().expect("a code is text").to_owned();
             let known = self.code.get_or_insert_with(|| code.clone());
             assert_eq!(*known, code, "the same code every time");
+            self.id = event["id"].as_u64().expect("a transfer has a number");
         }
     }
 
@@ -364,8 +409,50 @@ impl World {
         }
     }
 
+    /// Takes the disks as they are, with everybody standing still, and gives them back when all are dead.
+    fn cut_power(&mut self, who: &[Who]) {
+        for who in who {
+            match who {
+                Who::Relay => self.relay.process().freeze(),
+                Who::Seller => self.push.freeze(),
+                Who::Buyer => self.pull.freeze(),
+            }
+        }
+        let cut = |disks: &mut Vec<(Who, Disk)>| -> Vec<Option<PathBuf>> {
+            disks.iter().map(|(of, disk)| who.contains(of).then(|| disk.keep())).collect()
+        };
+        let kept = cut(&mut self.disks);
+        for who in who {
+            match who {
+                Who::Relay => drop(self.relay.kill()),
+                Who::Seller => drop(strike(&mut self.push, How::Kill)),
+                Who::Buyer => drop(strike(&mut self.pull, How::Kill)),
+            }
+        }
+        for ((_, disk), kept) in self.disks.iter_mut().zip(kept) {
+            if let Some(kept) = kept {
+                disk.cut(kept);
+            }
+        }
+    }
+
     fn strike(&mut self, blow: &Blow) {
         let durable = self.durable();
+        if blow.how == How::PowerCut {
+            for who in &blow.who {
+                *self.story.met.entry((*who, blow.how, blow.when.name())).or_default() += 1;
+            }
+            self.cut_power(&blow.who);
+        } else {
+            self.strike_processes(blow);
+        }
+        // What the ledger counted as durable is there after every death, unless all of it went for the receipt.
+        let after = self.durable();
+        let is_over = self.relay.transfers().iter().any(|line| !line.contains("open") && !line.contains("complete"));
+        assert!(after >= durable || is_over, "{durable} bytes were durable, {after} are after {blow}");
+    }
+
+    fn strike_processes(&mut self, blow: &Blow) {
         for who in &blow.who {
             let is_met = match who {
                 Who::Seller => self.strike_push(blow.how),
@@ -378,10 +465,6 @@ impl World {
                 self.story.missed += 1;
             }
         }
-        // What the ledger counted as durable is there after every death, unless all of it went for the receipt.
-        let after = self.durable();
-        let is_over = self.relay.transfers().iter().any(|line| !line.contains("open") && !line.contains("complete"));
-        assert!(after >= durable || is_over, "{durable} bytes were durable, {after} are after {blow}");
     }
 
     /// Sealed bytes that the ledger names, all of which must be there.
@@ -392,7 +475,7 @@ impl World {
     fn strike_push(&mut self, how: How) -> bool {
         let is_met = strike(&mut self.push, how);
         if is_met && how != How::Freeze && self.push.ended.is_none() {
-            let made = blocks_made(self.seller.home());
+            let made = blocks_made(&self.seller.home().join(format!("transfers/{}", self.id)));
             let again = (made * BLOCK_BYTES).saturating_sub(self.durable());
             self.story.again_sent += again;
             self.story.again_sent_max = self.story.again_sent_max.max(again);
@@ -408,7 +491,7 @@ impl World {
                 wait::moment(Duration::from_millis(30));
                 relay.thaw();
             }
-            How::Kill => drop(self.relay.kill()),
+            How::Kill | How::PowerCut => drop(self.relay.kill()),
             How::Terminate | How::Interrupt => {
                 let running = self.relay.take();
                 if how == How::Terminate {
@@ -425,8 +508,9 @@ impl World {
     fn is_whole(&self) {
         self.wanted.must_equal(&Tree::of(self.out().join("archive")));
         assert!(!self.out().join(".handover").exists(), "no partial data is left behind");
-        self.seller.run(["wait", "1"]).exits(0);
-        self.seller.run(["receipt", "show", "1"]).exits(0);
+        let id = self.id.to_string();
+        self.seller.run(["wait", &id]).exits(0);
+        self.seller.run(["receipt", "show", &id]).exits(0);
         wait::until("the deletion", wait::USUAL, || {
             (data::folder_bytes(&self.relay.data().join("segments")) == 0).then_some(())
         });
@@ -445,7 +529,7 @@ fn strike(party: &mut Party, how: How) -> bool {
             party.running = Some(running);
             return true;
         }
-        How::Kill => {}
+        How::Kill | How::PowerCut => {}
         How::Terminate => running.terminate(),
         How::Interrupt => running.interrupt(),
     }
@@ -465,8 +549,8 @@ fn strike(party: &mut Party, how: How) -> bool {
 }
 
 /// Blocks that a seller had ever made, by the last whole line of its journal.
-fn blocks_made(home: &Path) -> u64 {
-    let Ok(entries) = std::fs::read_dir(home.join("transfers/1")) else { return 0 };
+fn blocks_made(transfer: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(transfer) else { return 0 };
     let marks = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("marks"));
     marks.filter_map(|entry| last_mark(&std::fs::read(entry.path()).ok()?)).max().unwrap_or(0)
 }

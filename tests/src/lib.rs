@@ -3,6 +3,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`blows`] | one handover whose parties are killed, frozen and ended, and must end well
+//! | [`disk`] | a disk whose power can be cut
 //! | [`faults_table`] | the table of faults that tests have tried
 //! | [`programs`] | builds `handover` and `handover-relay` once per test process and knows where they are |
 //! | [`scratch`] | a folder per test, removed when it passes, kept and named when it fails |
@@ -25,6 +26,7 @@
 
 pub mod blows;
 pub mod data;
+pub mod disk;
 pub mod faults_table;
 pub mod needles;
 pub mod person;

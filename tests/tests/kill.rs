@@ -29,25 +29,28 @@ fn rounds(purpose: &str, kills: u64, hit: Option<Who>) {
     for seed in first.. {
         let mut dice = Dice::new(seed, purpose);
         let blows = Blow::throw(&mut dice, BLOWS, hit);
-        let plan: Vec<String> = blows.iter().map(ToString::to_string).collect();
-        let replay = OnFailure(format!(
-            "again: HANDOVER_TEST_SEED={seed} HANDOVER_KILLS=1 cargo test -p handover-tests --test kill -- --exact \
-             {purpose} --nocapture\n  {}",
-            plan.join("\n  ")
-        ));
+        let _replay = OnFailure(replay(purpose, seed, &blows));
         let story = World::new(purpose, mebibytes).run(&blows);
         assert!(
             story.again_sent_max <= WINDOW_BYTES + AHEAD_BYTES,
             "{} bytes were sent again after one death",
             story.again_sent_max
         );
-        drop(replay);
         add(&mut sum, story);
         if sum.met.values().sum::<u64>() >= kills {
             break;
         }
     }
     tell(purpose, &sum);
+}
+
+fn replay(purpose: &str, seed: u64, blows: &[Blow]) -> String {
+    let plan: Vec<String> = blows.iter().map(ToString::to_string).collect();
+    format!(
+        "again: HANDOVER_TEST_SEED={seed} HANDOVER_KILLS=1 cargo test -p handover-tests --test kill -- --exact \
+         {purpose} --nocapture\n  {}",
+        plan.join("\n  ")
+    )
 }
 
 /// Says how to repeat a failure.
@@ -114,4 +117,22 @@ fn the_buyer_is_hit() {
 #[test]
 fn anybody_is_hit_alone_or_with_others() {
     rounds("anybody_is_hit_alone_or_with_others", 14, None);
+}
+
+#[test] // [S13.3] [S14.2] [S15.3] [S15.4]
+fn the_power_is_cut() {
+    let cuts = number("HANDOVER_KILLS").unwrap_or(8);
+    let first = number("HANDOVER_TEST_SEED").unwrap_or(SEED);
+    let mut sum = Story::default();
+    for seed in first.. {
+        let mut dice = Dice::new(seed, "the_power_is_cut");
+        let blows = Blow::power_cuts(&mut dice, 4);
+        let Some(world) = World::with_disks("the_power_is_cut", 12) else { return };
+        let _replay = OnFailure(replay("the_power_is_cut", seed, &blows));
+        add(&mut sum, world.run(&blows));
+        if sum.met.values().sum::<u64>() >= cuts {
+            break;
+        }
+    }
+    tell("the_power_is_cut", &sum);
 }

@@ -279,6 +279,11 @@ impl Dir {
         Ok(Self(self.0.try_clone()?))
     }
 
+    /// Makes the names in this folder survive a loss of power.
+    pub fn sync_names(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.0)?)
+    }
+
     /// Makes everything that was written on this file system survive a loss of power.
     pub fn sync_file_system(&self) -> io::Result<()> {
         #[cfg(target_os = "linux")]

@@ -237,12 +237,14 @@ impl Work {
         setting().map_err(|source| self.trouble("setting aside what was there", source))
     }
 
-    /// Removes the work folder with everything in it, and `.handover` if nothing else is in there.
+    /// Removes the work folder with everything in it, and `.handover` if nothing else is in there; they do not come back.
     pub fn discard(self) -> Result<(), Error> {
         let name = self.staging_name.as_bytes();
         let removing = || {
             self.above.remove_all(name)?;
-            self.root.remove_if_empty(WORK_FOLDER)
+            self.above.sync_names()?;
+            self.root.remove_if_empty(WORK_FOLDER)?;
+            self.root.sync_names()
         };
         removing().map_err(|source| self.trouble("removing the work folder", source))
     }
