@@ -534,7 +534,13 @@ fn strike(party: &mut Party, how: How) -> bool {
         How::Interrupt => running.interrupt(),
     }
     let ended = if how == How::Kill && running.is_running() { running.kill() } else { running.end() };
+    let is_done = ended.events().iter().any(|event| event["event"] == "done");
     match (ended.code, ended.signal) {
+        // Whoever has said that it is done is not started again.
+        _ if is_done => {
+            party.finish(ended);
+            true
+        }
         (Some(0), _) => {
             party.finish(ended);
             false

@@ -5,6 +5,7 @@
 //! | `facts.json` | [`Facts`]: what a person may ask about | both |
 //! | `secrets` | [`Secrets`], CBOR; values are dropped as soon as they are of no more use | both |
 //! | `lock` | held by the run that works on it | both |
+//! | `told` | that the run which ended it has said so to the end | `push`, `wait` |
 //! | `plan`, `records`, `marks-*` | the seller's journal | `push` |
 //! | `offer.*`, `seal.*`, `claim.*`, `receipt.*` | statements and their signatures | both |
 //!
@@ -23,6 +24,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use super::{Home, make_private_folder, private_options, read_private, sync_folder, write_private};
 use crate::error::Error;
 
+const TOLD: &str = "told";
 const FACTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const SECRETS_BYTES_MAX: u64 = 4096;
 /// A folder without facts is dead when it is this old and nobody holds it.
@@ -277,6 +279,19 @@ impl Folder {
         }
     }
 
+    /// Whether this machine's person has been told how it ended.
+    pub fn is_told(&self) -> bool {
+        self.file(TOLD).exists()
+    }
+
+    /// Notes that this machine's person has been told how it ended: the same words mean another transfer from here on.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn set_told(&self) -> Result<(), Error> {
+        if self.is_told() { Ok(()) } else { write_private(&self.file(TOLD), b"") }
+    }
+
     /// Takes the lock: from here on only this run works on the transfer.
     ///
     /// # Errors
@@ -290,10 +305,24 @@ impl Folder {
             .open(&path)
             .map_err(|source| Error::disk("opening the lock", &path, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Held { folder: self.clone(), _lock: lock }),
+            Ok(()) => {
+                self.sync_names()?;
+                Ok(Held { folder: self.clone(), _lock: lock })
+            }
             Err(fs::TryLockError::WouldBlock) => Err(Error::Held { id: self.id }),
             Err(fs::TryLockError::Error(source)) => Err(Error::disk("taking the lock", &path, source)),
         }
+    }
+}
+
+impl Folder {
+    /// Makes durable what an earlier run has named and died before it was synced: files here, this folder, and the keys
+    /// of this machine. What is in the files was synced before they got their names.
+    fn sync_names(&self) -> Result<(), Error> {
+        for folder in self.path.ancestors().take(3) {
+            sync_folder(folder).map_err(|source| Error::disk("opening the state folder", folder, source))?;
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,7 @@
 //! Disks that are full, read-only, or fail in the middle of a call.
 
+use std::os::unix::fs::MetadataExt;
+
 use handover_tests::strace::{self, Fault};
 use handover_tests::{Language, Launch, Person, Pushing, RelayProc, Scratch, Tree, data, programs, wait};
 
@@ -133,6 +135,66 @@ fn calls_of_the_relay_fail() {
     }
     assert!(hit > last(), "only {hit} faults met a call");
     tried("a call of the relay on its disk fails", hit, "exit 5 or 6 or not needed; the same command goes on");
+}
+
+/// The system forgets what it could not write, and says so once; the next sync succeeds and proves nothing.
+#[test] // [S15.3]
+fn what_a_failed_sync_may_have_lost_is_written_again() {
+    if !strace::available() {
+        return;
+    }
+    let scene = Scene::new(1);
+    let mut dice = scene.scratch.dice("sync");
+    for number in 0..20 {
+        data::write_random(scene.source.join(format!("scans/{number:02}.tif")), 4 << 20, &mut dice);
+    }
+    let code = code_of(&scene.push().run().exits(0));
+    let (log, pull) = (scene.scratch.join("pull.log"), scene.pull(&code));
+    let ended = Fault::new("syncfs", "error=EIO", "1+").inject(&pull, &log).run();
+    assert!(strace::injected(&log) > 0, "nothing was synced\n{ended}");
+    says(&ended, 9, Language::English, "syncing what was received", "");
+    let placed = |number: u64| std::fs::metadata(scene.out().join(format!("customers/scans/{number:02}.tif"))).ok();
+    let before: Vec<(u64, u64)> = (0..20).filter_map(|number| Some((number, placed(number)?.ino()))).collect();
+    assert!(before.len() > 2, "some files were placed before the sync failed\n{ended}");
+
+    pull.run().exits(0);
+
+    for (number, inode) in before {
+        assert_ne!(placed(number).unwrap().ino(), inode, "file {number} is the one that may be lost");
+    }
+    scene.is_whole();
+    tried("a sync of the buyer fails", 1, "exit 9; what it may have lost is written again");
+}
+
+#[test] // [S13.3] [S13.9]
+fn a_name_that_the_relay_could_not_sync_is_synced_before_it_counts() {
+    if !strace::available() {
+        return;
+    }
+    let mut scene = Scene::new(2);
+    let log = scene.scratch.join("relay.log");
+    let fault = Fault::on(scene.segments(), "fsync", "error=EIO", "1");
+    scene.relay.kill();
+    scene.relay.relaunch(|launch| fault.inject(launch, &log));
+    // Made at the first start, so that a start has nothing to sync there but its parent.
+    scene.relay.restart();
+    let code = code_of(&scene.push().run().exits(0));
+    scene.relay.kill();
+    let text = std::fs::read_to_string(&log).unwrap();
+    let syncs: Vec<&str> = text.lines().filter(|line| line.contains("fsync")).collect();
+    assert!(syncs.iter().any(|line| line.contains("INJECTED")), "{text}");
+    assert!(syncs.iter().any(|line| line.ends_with("= 0")), "the name of the folder was never synced\n{text}");
+    scene.relay.relaunch(|_| {
+        Launch::new(programs::relay(), scene.scratch.path()).env("HOME", scene.scratch.path()).args([
+            "serve".as_ref(),
+            "--data".as_ref(),
+            scene.scratch.join("relay").as_os_str(),
+        ])
+    });
+    scene.relay.restart();
+    scene.pull(&code).run().exits(0);
+    scene.is_whole();
+    tried("the relay cannot sync the name of a transfer's folder", 1, "synced again before anything is acknowledged");
 }
 
 #[test] // [S15.2]
