@@ -53,6 +53,12 @@ pub fn injected(log: &Path) -> u64 {
     String::from_utf8_lossy(&text).lines().filter(|line| line.contains("INJECTED")).count() as u64
 }
 
+/// How many of the calls that are looked at were made, by the log of a process that may be at work.
+pub fn calls(log: &Path) -> u64 {
+    let text = std::fs::read(log).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().filter(|line| line.contains(" = ")).count() as u64
+}
+
 /// Whether there is a `strace` that may trace; says so when there is none.
 pub fn available() -> bool {
     program().is_some()
@@ -63,7 +69,18 @@ fn program() -> Option<&'static Path> {
     let found = FOUND.get_or_init(|| {
         let path = programs::on_path("strace")?;
         let may = std::process::Command::new(&path)
-            .args(["-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "inject=fsync:error=EIO:when=9", "true"])
+            .args([
+                "-f",
+                "--seccomp-bpf",
+                "-qq",
+                "-o",
+                "/dev/null",
+                "-e",
+                "trace=fsync",
+                "-e",
+                "inject=fsync:error=EIO:when=9",
+                "true",
+            ])
             .status();
         may.is_ok_and(|status| status.success()).then_some(path)
     });

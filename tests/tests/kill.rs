@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use handover_tests::blows::{Blow, How, Story, Who, World};
-use handover_tests::data::Dice;
-use handover_tests::faults_table;
+use handover_tests::data::{self, Dice};
+use handover_tests::strace::{self, Fault};
+use handover_tests::{Launch, Person, RelayProc, Scratch, Tree, faults_table, wait};
 
 /// What a seller keeps unacknowledged at most, and what its machinery may have made beyond that.
 const WINDOW_BYTES: u64 = 40 << 20;
@@ -135,4 +136,68 @@ fn the_power_is_cut() {
         }
     }
     tell("the_power_is_cut", &sum);
+}
+
+/// A file gets its name at the moments that matter: what was to be durable is, and what comes next has not begun.
+#[test] // [S14.1] [S14.2] [S15.1] [S15.4]
+fn whoever_names_a_file_dies() {
+    if !strace::available() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let relay = RelayProc::start(&scratch);
+    let source = scratch.join("customers");
+    data::write(source.join("orders/1.csv"), &scratch.dice("names").table(3000));
+    data::write_random(source.join("photos.zip"), 3 << 20, &mut scratch.dice("names"));
+    let wanted = Tree::of(&source);
+    let mut died = [0u64; 2];
+    for number in 1.. {
+        let dies = |launch: &Launch, name: &str| {
+            // Every process stands still for a moment behind each name it has given.
+            let fault = Fault::new("rename,renameat2", "delay_exit=25000", "1+");
+            let log = scratch.join(format!("{name}-{number}.log"));
+            let mut running = fault.inject(launch, &log).start();
+            let is_met = wait::until("the name", wait::USUAL, || match strace::calls(&log) >= number {
+                true => Some(true),
+                false => (!running.is_running()).then_some(false),
+            });
+            let ended = if is_met { running.kill() } else { running.end() };
+            assert!(matches!((ended.code, ended.signal), (Some(0), _) | (_, Some(9))), "{number}\n{ended}");
+            ended
+        };
+        let (seller, buyer) =
+            (Person::new(&scratch, &format!("s{number}")), Person::new(&scratch, &format!("b{number}")));
+        let push = seller.push(&relay, [&source]);
+        let first = dies(&push, "push");
+        // A run that has said all of it is over, and the same words mean another transfer.
+        let is_over = first.code == Some(0) || seller.home().join("transfers/1/told").exists();
+        let again = push.run().exits(0);
+        assert!(first.stdout.is_empty() || is_over || first.stdout == again.stdout, "{first}\n{again}");
+        let code = if is_over { first.out() } else { again.out() };
+
+        let out = scratch.join(format!("out-{number}"));
+        let pull = buyer.pull(code.trim(), &out);
+        let pulled = dies(&pull, "pull");
+        pull.run().exits(0);
+        wanted.must_equal(&Tree::of(out.join("customers")));
+        assert!(!out.join(".handover").exists(), "partial data is left behind after {number}\n{pulled}");
+        // A run that died before its transfer meant anything leaves a folder without facts, which is swept later.
+        for transfer in std::fs::read_dir(buyer.home().join("transfers")).unwrap() {
+            let transfer = transfer.unwrap().path();
+            let secrets = std::fs::metadata(transfer.join("secrets")).map_or(0, |facts| facts.len());
+            let is_wiped = secrets <= 1 || !transfer.join("facts.json").exists();
+            assert!(is_wiped, "keys are left behind after {number}\n{pulled}");
+        }
+        died[0] += u64::from(first.signal.is_some());
+        died[1] += u64::from(pulled.signal.is_some());
+        if first.signal.is_none() && pulled.signal.is_none() {
+            break;
+        }
+    }
+    assert!(died.iter().all(|died| *died > 4), "{died:?}");
+    println!("the seller died at {} names, the buyer at {}", died[0], died[1]);
+    for (who, count) in ["seller", "buyer"].into_iter().zip(died) {
+        let outcome = "the same command finished, nothing was left behind";
+        faults_table::record("kill", &format!("kill of the {who} when it names its n-th file"), count, outcome);
+    }
 }

@@ -11,9 +11,10 @@
 //!
 //! The buyer's partial data is not here but inside the destination, in `.handover/`.
 
+mod all;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use handover_shared::codec;
 use handover_shared::ids::{LinkKey, TransferId};
@@ -21,14 +22,12 @@ use handover_shared::keys::code::RelayAddress;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{Home, make_private_folder, private_options, read_private, sync_folder, write_private};
+use super::{private_options, read_private, sync_folder, write_private};
 use crate::error::Error;
 
 const TOLD: &str = "told";
 const FACTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const SECRETS_BYTES_MAX: u64 = 4096;
-/// A folder without facts is dead when it is this old and nobody holds it.
-const DEAD_AFTER: Duration = Duration::from_secs(600);
 
 /// Which side of a transfer this machine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -404,119 +403,11 @@ impl Held {
     }
 }
 
-impl Home {
-    /// All transfers, oldest first.
-    ///
-    /// # Errors
-    /// [`Error::Disk`].
-    pub fn transfers(&self) -> Result<Vec<Folder>, Error> {
-        let root = self.state_folder().join("transfers");
-        let reading = |source| Error::disk("reading", &root, source);
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&root).map_err(reading)? {
-            let entry = entry.map_err(reading)?;
-            let id = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
-            // A folder without facts is one whose first run died before it meant anything.
-            if let Some(id) = id
-                && entry.path().join("facts.json").exists()
-            {
-                found.push(Folder { path: entry.path(), id });
-            }
-        }
-        found.sort_by_key(Folder::id);
-        Ok(found)
-    }
-
-    /// One transfer by its number.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchTransfer`], [`Error::Disk`].
-    pub fn transfer(&self, id: u64) -> Result<Folder, Error> {
-        let found = self.transfers()?.into_iter().find(|folder| folder.id == id);
-        found.ok_or_else(|| Error::NoSuchTransfer { asked: id.to_string() })
-    }
-
-    /// Notes for every transfer that is not over that the relay with this key has another address. One at which a run
-    /// is working stays as it is.
-    ///
-    /// # Errors
-    /// [`Error::Disk`], [`Error::State`].
-    pub fn move_relay(&self, key: &LinkKey, address: &RelayAddress) -> Result<(), Error> {
-        for folder in self.transfers()? {
-            let facts = folder.facts()?;
-            if facts.embedded || !facts.state.is_open() || facts.relay_key != key.to_hex() {
-                continue;
-            }
-            match folder.hold() {
-                Ok(held) => held.move_relay(address)?,
-                Err(Error::Held { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes what is left of runs that died before their transfer meant anything: folders without facts that nobody
-    /// holds and that were not made just now.
-    ///
-    /// # Errors
-    /// [`Error::Disk`].
-    pub fn sweep_transfers(&self) -> Result<(), Error> {
-        let root = self.state_folder().join("transfers");
-        let reading = |source| Error::disk("reading", &root, source);
-        for entry in fs::read_dir(&root).map_err(reading)? {
-            let entry = entry.map_err(reading)?;
-            let path = entry.path();
-            let id = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
-            // A run that has just made its folder may not hold it yet.
-            let is_old = entry
-                .metadata()
-                .and_then(|meta| meta.modified())
-                .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > DEAD_AFTER));
-            if let Some(id) = id
-                && is_old
-                && !path.join("facts.json").exists()
-                && let Ok(held) = (Folder { path, id }).hold()
-            {
-                held.discard()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the folder of a new transfer, with the next free number, and takes its lock.
-    ///
-    /// # Errors
-    /// [`Error::Disk`].
-    pub fn new_transfer(&self) -> Result<Held, Error> {
-        let root = self.state_folder().join("transfers");
-        make_private_folder(&root)?;
-        let mut id = 1 + fs::read_dir(&root)
-            .map_err(|source| Error::disk("reading", &root, source))?
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok())
-            .max()
-            .unwrap_or(0);
-        loop {
-            let path = root.join(id.to_string());
-            let mut builder = fs::DirBuilder::new();
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            match builder.create(&path) {
-                Ok(()) => {
-                    sync_folder(&root).map_err(|source| Error::disk("making a folder", &path, source))?;
-                    return Folder { path, id }.hold();
-                }
-                // Another run was quicker.
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => id += 1,
-                Err(source) => return Err(Error::disk("making a folder", &path, source)),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::all::DEAD_AFTER;
     use super::*;
+    use crate::home::Home;
 
     fn facts(id: u64) -> Facts {
         Facts {
@@ -619,5 +510,33 @@ mod tests {
             let kept: KeptPath = serde_json::from_str(&text).unwrap();
             assert_eq!(kept.to_path().unwrap(), path);
         }
+    }
+
+    #[test]
+    fn transfers_that_are_not_over_move_with_their_relay() {
+        let scratch = tempfile::tempdir().unwrap();
+        let home = Home::open(Some(scratch.path())).unwrap();
+        for (id, key, state) in [(1, 1, State::Sending), (2, 1, State::Collected), (3, 2, State::Sending)] {
+            let held = home.new_transfer().unwrap();
+            let relay_key = LinkKey([key; 32]).to_hex();
+            held.store_facts(&Facts { relay: "old.example".into(), relay_key, state, ..facts(id) }).unwrap();
+        }
+        home.move_relay(&LinkKey([1; 32]), &"new.example:5000".parse().unwrap()).unwrap();
+        let relays: Vec<String> = home.transfers().unwrap().iter().map(|it| it.facts().unwrap().relay).collect();
+        assert_eq!(relays, ["new.example:5000", "old.example", "old.example"]);
+    }
+
+    #[test]
+    fn what_was_told_is_noted_and_secrets_are_wiped_once() {
+        let scratch = tempfile::tempdir().unwrap();
+        let held = Home::open(Some(scratch.path())).unwrap().new_transfer().unwrap();
+        assert!(!held.is_told());
+        held.set_told().unwrap();
+        held.set_told().unwrap();
+        assert!(held.is_told());
+        held.store_secrets(&Secrets { content_key: Some([7; 32]), ..Secrets::default() }).unwrap();
+        held.wipe_secrets().unwrap();
+        held.wipe_secrets().unwrap();
+        assert!(held.secrets().unwrap().content_key.is_none());
     }
 }
