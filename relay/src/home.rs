@@ -88,7 +88,11 @@ impl Home {
             .open(&path)
             .map_err(failed("open", &path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { folder: folder.to_owned(), _lock: lock }),
+            Ok(()) => {
+                // Secrets whose names an earlier process did not get to sync [S13.9].
+                sync_folder(folder).map_err(failed("sync the folder", folder))?;
+                Ok(Self { folder: folder.to_owned(), _lock: lock })
+            }
             Err(fs::TryLockError::WouldBlock) => Err(HomeError::Held { folder: folder.to_owned() }),
             Err(fs::TryLockError::Error(source)) => Err(HomeError::Io { tried: "lock", path, source }),
         }
@@ -192,18 +196,17 @@ pub fn advertised(folder: &Path) -> Result<Option<RelayAddress>, HomeError> {
     }
 }
 
-/// Makes a folder for its owner alone, durably; its being there is success.
+/// Makes a folder for its owner alone, durably; its being there is success. Whoever made it may have died before its
+/// name was synced, so that is done in any case [S13.9].
 pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     match builder.create(folder) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-        outcome => {
-            outcome?;
-            folder.parent().map_or(Ok(()), sync_folder)
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+        outcome => outcome?,
     }
+    folder.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Files made with these options are for their owner alone.

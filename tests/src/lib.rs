@@ -2,11 +2,15 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`blows`] | one handover whose parties are killed, frozen and ended, and must end well
+//! | [`disk`] | a disk whose power can be cut
 //! | [`programs`] | builds `handover` and `handover-relay` once per test process and knows where they are |
 //! | [`scratch`] | a folder per test, removed when it passes, kept and named when it fails |
 //! | [`process`] | one process: its output as it comes, signals, a deadline after which it is killed and shown |
+//! | [`proxy`] | a piece of network that can be cut, and can change the address behind which a client is
 //! | [`relay`] | a relay on a loopback port that can be killed and started again |
 //! | [`person`] | a machine with a home of its own that pushes or pulls |
+//! | [`strace`] | makes chosen system calls of a process fail
 //! | [`tree`] | what a folder holds, to the nanosecond, and how two differ |
 //! | [`data`] | seeded files and names |
 //! | [`double`] | a relay that does as a test tells it, over the real protocol |
@@ -21,16 +25,20 @@
 // A failure in the kit is a failed test: it must be loud, and it has nobody to return an error to.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the kit runs inside tests only")]
 
+pub mod blows;
 pub mod data;
+pub mod disk;
 pub mod double;
 pub mod faults_table;
 pub mod needles;
 pub mod person;
 pub mod process;
 pub mod programs;
+pub mod proxy;
 pub mod relay;
 pub mod scratch;
 pub mod sim;
+pub mod strace;
 pub mod tree;
 pub mod wait;
 

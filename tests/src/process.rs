@@ -52,6 +52,16 @@ impl Launch {
         }
     }
 
+    /// The same command, run by another program: `program arguments… -- command…`.
+    #[must_use]
+    pub fn under(&self, program: &Path, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        let mut all: Vec<OsString> = arguments.into_iter().map(|argument| argument.as_ref().into()).collect();
+        all.push("--".into());
+        all.push(self.program.clone().into());
+        all.extend(self.arguments.iter().cloned());
+        Self { program: program.into(), arguments: all, ..self.clone() }
+    }
+
     /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::process::{Ended, Launch, Running};
 use crate::scratch::Scratch;
-use crate::{data, programs};
+use crate::{data, programs, wait};
 
 /// A relay; dropping it kills it.
 pub struct RelayProc {
@@ -51,6 +51,11 @@ impl RelayProc {
         assert!(address.starts_with("127.0.0.1:"), "the invite names the address it listens on: {address}");
         (self.invite, self.address) = (invite, address);
         self.running = Some(running);
+    }
+
+    /// Changes how the process is started from the next start on.
+    pub fn relaunch(&mut self, change: impl FnOnce(&Launch) -> Launch) {
+        self.launch = change(&self.launch);
     }
 
     /// What enrols a seller.
@@ -110,12 +115,39 @@ impl RelayProc {
         self.running.as_mut().expect("the relay runs")
     }
 
+    /// Whether it was started and not taken or killed since.
+    pub fn is_up(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Hands the process over, to be ended otherwise than by [`RelayProc::kill`].
+    ///
+    /// # Panics
+    /// When it has been killed.
+    pub fn take(&mut self) -> Running {
+        self.running.take().expect("the relay runs")
+    }
+
     /// Kills it at once (SIGKILL).
     ///
     /// # Panics
     /// When it has been killed before.
     pub fn kill(&mut self) -> Ended {
         self.running.take().expect("the relay runs").kill()
+    }
+
+    /// Starts it again on the same port; `false` when it ends before it serves.
+    pub fn try_restart(&mut self) -> bool {
+        let mut running = self.launch.clone().args(["--listen", &self.address]).start();
+        let is_up = wait::until("the relay to serve or to end", wait::USUAL, || {
+            match (running.out_so_far().is_empty(), running.is_running()) {
+                (false, _) => Some(true),
+                (true, false) => Some(false),
+                (true, true) => None,
+            }
+        });
+        self.running = is_up.then_some(running);
+        is_up
     }
 
     /// Starts it again on the same port with the same data; the invite must be the same.

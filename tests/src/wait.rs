@@ -16,6 +16,12 @@ pub fn patience(limit: Duration) -> Duration {
     limit * factor.max(1)
 }
 
+/// Lets a span pass that dice have thrown. It is for choosing the moment of a fault, never for waiting until something
+/// has happened.
+pub fn moment(span: Duration) {
+    std::thread::sleep(span);
+}
+
 /// Looks until there is something to see.
 ///
 /// # Errors

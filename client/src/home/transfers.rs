@@ -5,14 +5,16 @@
 //! | `facts.json` | [`Facts`]: what a person may ask about | both |
 //! | `secrets` | [`Secrets`], CBOR; values are dropped as soon as they are of no more use | both |
 //! | `lock` | held by the run that works on it | both |
+//! | `told` | that the run which ended it has said so to the end | `push`, `wait` |
 //! | `plan`, `records`, `marks-*` | the seller's journal | `push` |
 //! | `offer.*`, `seal.*`, `claim.*`, `receipt.*` | statements and their signatures | both |
 //!
 //! The buyer's partial data is not here but inside the destination, in `.handover/`.
 
+mod all;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use handover_shared::codec;
 use handover_shared::ids::{LinkKey, TransferId};
@@ -20,13 +22,12 @@ use handover_shared::keys::code::RelayAddress;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{Home, make_private_folder, private_options, read_private, sync_folder, write_private};
+use super::{private_options, read_private, sync_folder, write_private};
 use crate::error::Error;
 
+const TOLD: &str = "told";
 const FACTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const SECRETS_BYTES_MAX: u64 = 4096;
-/// A folder without facts is dead when it is this old and nobody holds it.
-const DEAD_AFTER: Duration = Duration::from_secs(600);
 
 /// Which side of a transfer this machine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -277,6 +278,19 @@ impl Folder {
         }
     }
 
+    /// Whether this machine's person has been told how it ended.
+    pub fn is_told(&self) -> bool {
+        self.file(TOLD).exists()
+    }
+
+    /// Notes that this machine's person has been told how it ended: the same words mean another transfer from here on.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn set_told(&self) -> Result<(), Error> {
+        if self.is_told() { Ok(()) } else { write_private(&self.file(TOLD), b"") }
+    }
+
     /// Takes the lock: from here on only this run works on the transfer.
     ///
     /// # Errors
@@ -290,10 +304,24 @@ impl Folder {
             .open(&path)
             .map_err(|source| Error::disk("opening the lock", &path, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Held { folder: self.clone(), _lock: lock }),
+            Ok(()) => {
+                self.sync_names()?;
+                Ok(Held { folder: self.clone(), _lock: lock })
+            }
             Err(fs::TryLockError::WouldBlock) => Err(Error::Held { id: self.id }),
             Err(fs::TryLockError::Error(source)) => Err(Error::disk("taking the lock", &path, source)),
         }
+    }
+}
+
+impl Folder {
+    /// Makes durable what an earlier run has named and died before it was synced: files here, this folder, and the keys
+    /// of this machine. What is in the files was synced before they got their names.
+    fn sync_names(&self) -> Result<(), Error> {
+        for folder in self.path.ancestors().take(3) {
+            sync_folder(folder).map_err(|source| Error::disk("opening the state folder", folder, source))?;
+        }
+        Ok(())
     }
 }
 
@@ -322,6 +350,16 @@ impl Held {
         write_private(&self.file("facts.json"), &text)
     }
 
+    /// Notes that the relay of this transfer has another address.
+    ///
+    /// # Errors
+    /// As [`Folder::facts`].
+    pub fn move_relay(&self, address: &RelayAddress) -> Result<(), Error> {
+        let facts = self.facts()?;
+        let relay = address.to_string();
+        if facts.relay == relay { Ok(()) } else { self.store_facts(&Facts { relay, ..facts }) }
+    }
+
     /// Replaces the secrets; the old file's bytes are overwritten first, as far as the file system honours it.
     ///
     /// # Errors
@@ -342,6 +380,18 @@ impl Held {
         Ok(())
     }
 
+    /// Wipes all secrets, if there still are any.
+    ///
+    /// # Errors
+    /// As [`Folder::facts`].
+    pub fn wipe_secrets(&self) -> Result<(), Error> {
+        let none = Secrets::default();
+        if *Zeroizing::new(codec::encode(&self.secrets()?)) == codec::encode(&none) {
+            return Ok(());
+        }
+        self.store_secrets(&none)
+    }
+
     /// Removes the folder of a transfer that came to nothing.
     ///
     /// # Errors
@@ -353,99 +403,11 @@ impl Held {
     }
 }
 
-impl Home {
-    /// All transfers, oldest first.
-    ///
-    /// # Errors
-    /// [`Error::Disk`].
-    pub fn transfers(&self) -> Result<Vec<Folder>, Error> {
-        let root = self.state_folder().join("transfers");
-        let reading = |source| Error::disk("reading", &root, source);
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&root).map_err(reading)? {
-            let entry = entry.map_err(reading)?;
-            let id = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
-            // A folder without facts is one whose first run died before it meant anything.
-            if let Some(id) = id
-                && entry.path().join("facts.json").exists()
-            {
-                found.push(Folder { path: entry.path(), id });
-            }
-        }
-        found.sort_by_key(Folder::id);
-        Ok(found)
-    }
-
-    /// One transfer by its number.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchTransfer`], [`Error::Disk`].
-    pub fn transfer(&self, id: u64) -> Result<Folder, Error> {
-        let found = self.transfers()?.into_iter().find(|folder| folder.id == id);
-        found.ok_or_else(|| Error::NoSuchTransfer { asked: id.to_string() })
-    }
-
-    /// Removes what is left of runs that died before their transfer meant anything: folders without facts that nobody
-    /// holds and that were not made just now.
-    ///
-    /// # Errors
-    /// [`Error::Disk`].
-    pub fn sweep_transfers(&self) -> Result<(), Error> {
-        let root = self.state_folder().join("transfers");
-        let reading = |source| Error::disk("reading", &root, source);
-        for entry in fs::read_dir(&root).map_err(reading)? {
-            let entry = entry.map_err(reading)?;
-            let path = entry.path();
-            let id = entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok());
-            // A run that has just made its folder may not hold it yet.
-            let is_old = entry
-                .metadata()
-                .and_then(|meta| meta.modified())
-                .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > DEAD_AFTER));
-            if let Some(id) = id
-                && is_old
-                && !path.join("facts.json").exists()
-                && let Ok(held) = (Folder { path, id }).hold()
-            {
-                held.discard()?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes the folder of a new transfer, with the next free number, and takes its lock.
-    ///
-    /// # Errors
-    /// [`Error::Disk`].
-    pub fn new_transfer(&self) -> Result<Held, Error> {
-        let root = self.state_folder().join("transfers");
-        make_private_folder(&root)?;
-        let mut id = 1 + fs::read_dir(&root)
-            .map_err(|source| Error::disk("reading", &root, source))?
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u64>().ok())
-            .max()
-            .unwrap_or(0);
-        loop {
-            let path = root.join(id.to_string());
-            let mut builder = fs::DirBuilder::new();
-            #[cfg(unix)]
-            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-            match builder.create(&path) {
-                Ok(()) => {
-                    sync_folder(&root).map_err(|source| Error::disk("making a folder", &path, source))?;
-                    return Folder { path, id }.hold();
-                }
-                // Another run was quicker.
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => id += 1,
-                Err(source) => return Err(Error::disk("making a folder", &path, source)),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::all::DEAD_AFTER;
     use super::*;
+    use crate::home::Home;
 
     fn facts(id: u64) -> Facts {
         Facts {
@@ -548,5 +510,33 @@ mod tests {
             let kept: KeptPath = serde_json::from_str(&text).unwrap();
             assert_eq!(kept.to_path().unwrap(), path);
         }
+    }
+
+    #[test]
+    fn transfers_that_are_not_over_move_with_their_relay() {
+        let scratch = tempfile::tempdir().unwrap();
+        let home = Home::open(Some(scratch.path())).unwrap();
+        for (id, key, state) in [(1, 1, State::Sending), (2, 1, State::Collected), (3, 2, State::Sending)] {
+            let held = home.new_transfer().unwrap();
+            let relay_key = LinkKey([key; 32]).to_hex();
+            held.store_facts(&Facts { relay: "old.example".into(), relay_key, state, ..facts(id) }).unwrap();
+        }
+        home.move_relay(&LinkKey([1; 32]), &"new.example:5000".parse().unwrap()).unwrap();
+        let relays: Vec<String> = home.transfers().unwrap().iter().map(|it| it.facts().unwrap().relay).collect();
+        assert_eq!(relays, ["new.example:5000", "old.example", "old.example"]);
+    }
+
+    #[test]
+    fn what_was_told_is_noted_and_secrets_are_wiped_once() {
+        let scratch = tempfile::tempdir().unwrap();
+        let held = Home::open(Some(scratch.path())).unwrap().new_transfer().unwrap();
+        assert!(!held.is_told());
+        held.set_told().unwrap();
+        held.set_told().unwrap();
+        assert!(held.is_told());
+        held.store_secrets(&Secrets { content_key: Some([7; 32]), ..Secrets::default() }).unwrap();
+        held.wipe_secrets().unwrap();
+        held.wipe_secrets().unwrap();
+        assert!(held.secrets().unwrap().content_key.is_none());
     }
 }

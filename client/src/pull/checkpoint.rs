@@ -136,10 +136,39 @@ pub(super) enum Offered {
     Stopped,
 }
 
+/// Whether what earlier runs placed behind their last checkpoint may have been lost by a sync that failed: the system
+/// shows such files whole and does not write them any more, so that syncing them once more proves nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Every sync succeeded, or nobody got to it.
+    Kept,
+    /// A sync failed.
+    Lost,
+}
+
+impl Trust {
+    /// What earlier runs noted beside this checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Disk`].
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let noted = read_private(&doubt_file(path), 1024)?;
+        Ok(if noted.is_some() { Self::Lost } else { Self::Kept })
+    }
+}
+
+/// Where it is noted that a sync failed, by where the checkpoint is.
+pub(super) fn doubt_file(checkpoint: &Path) -> PathBuf {
+    checkpoint.with_file_name("doubt")
+}
+
 fn keep(path: &Path, destination: &Dir, list: &File, saves: &Receiver<Box<Checkpoint>>) -> Result<(), Error> {
     for checkpoint in saves {
         // [S15.3]
-        destination.sync_file_system().map_err(|source| Error::disk("syncing what was received", path, source))?;
+        if let Err(source) = destination.sync_file_system() {
+            write_private(&doubt_file(path), b"a sync failed\n")?;
+            return Err(Error::disk("syncing what was received", path, source));
+        }
         list.sync_data().map_err(|source| Error::disk("syncing the list", path, source))?;
         checkpoint.write(path)?;
     }

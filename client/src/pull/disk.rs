@@ -194,6 +194,11 @@ impl Dir {
         }
     }
 
+    /// Moves something to a name that the same thing has already.
+    pub fn move_over(&self, name: &[u8], to: &Dir, to_name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.0, name, &to.0, to_name)?)
+    }
+
     /// For file systems that cannot move without replacing: a second name is made, which must be free, and the first
     /// one removed. What can have no second name is moved after looking, the best there is.
     fn move_new_slowly(&self, name: &[u8], to: &Dir, to_name: &[u8]) -> io::Result<Naming> {
@@ -277,6 +282,11 @@ impl Dir {
     /// A second handle of the same folder.
     pub fn duplicate(&self) -> io::Result<Self> {
         Ok(Self(self.0.try_clone()?))
+    }
+
+    /// Makes the names in this folder survive a loss of power.
+    pub fn sync_names(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.0)?)
     }
 
     /// Makes everything that was written on this file system survive a loss of power.

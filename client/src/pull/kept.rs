@@ -8,6 +8,7 @@
 //! | `seal.txt`, `seal.sig` | what the seller sealed |
 //! | `receipt.txt`, `receipt.sig`, `receipt.sealed` | the receipt, and as it goes to the seller |
 //! | `conflict` | the answer to what stands in the way |
+//! | `doubt` | that a sync of the destination failed |
 //! | `checkpoint`, `list`, `moves`, `outcome` | how far it is, what came, what was decided, what became of it |
 
 use std::path::PathBuf;

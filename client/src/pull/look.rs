@@ -94,7 +94,9 @@ pub async fn look(
 ) -> Result<Look, Error> {
     let keys = CodeKeys::of(&options.ticket.code);
     if let Some(folder) = kept::find_by_code(home, &keys.locator)? {
-        return continued(home, &folder, options.out.as_deref(), options.to_stdout);
+        // The relay may have moved since; it is known by its key all the same.
+        let address = options.relay.or(options.ticket.relay);
+        return continued(home, &folder, address.as_ref(), options.out.as_deref(), options.to_stdout);
     }
     let destination = absolute(options.out.as_deref().unwrap_or(Path::new(".")))?;
     let address = match options.relay.or(options.ticket.relay) {
@@ -132,11 +134,20 @@ pub(super) fn look_by_number(home: &Home, id: u64) -> Result<Look, Error> {
     if folder.facts()?.role != Role::Buyer {
         return Err(Error::NoSuchTransfer { asked: id.to_string() });
     }
-    continued(home, &folder, None, false)
+    continued(home, &folder, None, None, false)
 }
 
-fn continued(home: &Home, folder: &Folder, out: Option<&Path>, to_stdout: bool) -> Result<Look, Error> {
+fn continued(
+    home: &Home,
+    folder: &Folder,
+    address: Option<&RelayAddress>,
+    out: Option<&Path>,
+    to_stdout: bool,
+) -> Result<Look, Error> {
     let held = folder.hold()?;
+    if let Some(address) = address {
+        held.move_relay(address)?;
+    }
     let facts = held.facts()?;
     if let Some(fault) = ended(facts.state) {
         let time = facts.receipted_ms.map(Millis);

@@ -10,6 +10,7 @@
 //! # Source
 //! SPEC [S7] [S8] [S9.5] [S15.3].
 
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -336,7 +337,9 @@ impl End {
                     self.frame(location, &raw)?;
                     self.after = after;
                     self.since += raw.len() as u64;
-                    self.checkpoint()?;
+                    if self.checkpoint()?.is_break() {
+                        return Ok(None);
+                    }
                 }
                 Step::Tail { record, stream_blocks, block } => {
                     return self.tail(record, stream_blocks, block).map(Some);
@@ -362,23 +365,25 @@ impl End {
         Ok(())
     }
 
-    fn checkpoint(&mut self) -> Result<(), Trouble> {
-        let Sink::Disk { placer, keeper } = &mut self.sink else { return Ok(()) };
+    /// Breaks when checkpoints cannot be written any more; ending the keeper tells why.
+    fn checkpoint(&mut self) -> Result<ControlFlow<()>, Trouble> {
+        let on = ControlFlow::Continue(());
+        let Sink::Disk { placer, keeper } = &mut self.sink else { return Ok(on) };
         if let Some(refused) = placer.refused() {
-            return self.stop_at(refused);
+            return self.stop_at(refused).map(|()| on);
         }
         if self.since < CHECKPOINT_BYTES && self.last.elapsed() < CHECKPOINT_AFTER {
-            return Ok(());
+            return Ok(on);
         }
         let stage = Stage::Stream(self.after, Box::new(self.reader.state().clone()));
         match keeper.offer(Checkpoint::new(stage, placer.state()?)) {
             Offered::Taken => {
                 self.since = 0;
                 self.last = Instant::now();
-                Ok(())
+                Ok(on)
             }
-            Offered::Busy => Ok(()),
-            Offered::Stopped => Err(Error::Internal("checkpoints cannot be written".into()).into()),
+            Offered::Busy => Ok(on),
+            Offered::Stopped => Ok(ControlFlow::Break(())),
         }
     }
 

@@ -18,6 +18,7 @@ use handover_shared::archive::path::EntryPath;
 use handover_shared::limits::PIECE_BYTES;
 
 use super::ConflictPolicy;
+use super::checkpoint::Trust;
 use super::disk::{self, Dir, Found, ModeSet, Naming, TimeSet};
 use super::list::{Fate, Line, ListWriter, Marks};
 use super::names;
@@ -339,9 +340,14 @@ impl Placer {
         let looking = |source| self.work.trouble("looking at what is there", source);
         // [S15.6]
         if is_same(above, &name, &record).map_err(looking)? {
-            let fate =
-                if self.work.is_ours(above, &name, &record).map_err(looking)? { Fate::Made } else { Fate::Existing };
-            self.work.staging().remove(staged).map_err(looking)?;
+            let is_ours = self.work.is_ours(above, &name, &record).map_err(looking)?;
+            let fate = if is_ours { Fate::Made } else { Fate::Existing };
+            match (is_ours, self.work.trust()) {
+                // What a failed sync may have lost is written again, from what has just come.
+                (true, Trust::Lost) => self.work.staging().move_over(staged, above, &name),
+                _ => self.work.staging().remove(staged),
+            }
+            .map_err(looking)?;
             return self.finished(record, fate, Some(name), marks);
         }
         let existing = above.look(&name).map_err(looking)?;
@@ -386,6 +392,10 @@ impl Placer {
     fn find_elsewhere(&mut self, record: Record) -> Result<(), Trouble> {
         let looking = |source| self.work.trouble("looking at what is there", source);
         let Above::Dir(above) = self.tree.innermost() else { return Err(Trouble::Restart) };
+        if self.work.trust() == Trust::Lost {
+            // Only what comes again can be written again.
+            return Err(Trouble::Restart);
+        }
         let mut marks = Marks::default();
         let own = self.wanted_name(&record, &mut marks);
         if is_same(above, &own, &record).map_err(looking)? {

@@ -50,6 +50,8 @@ pub(super) async fn take(
     if let Origin::Continued(continued) = &look.origin
         && continued.facts.state == State::Delivered
     {
+        // The run that delivered it may have died before it wiped what has done its work.
+        continued.held.wipe_secrets()?;
         return settle::taken(&continued.held, &continued.facts, look.destination.clone());
     }
     look.check_space()?;
@@ -398,13 +400,14 @@ impl Run {
     }
 
     async fn done(&mut self) -> Result<Taken, Error> {
-        self.facts.state = State::Delivered;
-        self.held.store_facts(&self.facts)?;
-        self.secrets = Secrets::default();
-        self.held.store_secrets(&self.secrets)?;
         let (folder, transfer) = ((*self.held).clone(), self.transfer);
         let destination = (!self.to_stdout).then(|| self.destination.clone());
         blocking(move || settle::clean_up(&folder, &transfer, destination.as_deref())).await?;
+        // Last, so that a run that dies before this delivers and cleans up once more.
+        self.facts.state = State::Delivered;
+        self.held.store_facts(&self.facts)?;
+        self.secrets = Secrets::default();
+        self.held.wipe_secrets()?;
         settle::taken(&self.held, &self.facts, self.destination.clone())
     }
 

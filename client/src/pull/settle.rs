@@ -15,7 +15,7 @@ use handover_shared::ids::{BlockSize, Millis, TransferId};
 use handover_shared::keys::schedule::ContentKey;
 use handover_shared::proof::{OpenedOffer, ReceiptText};
 
-use super::checkpoint::{Checkpoint, Keeper, Stage as Kept};
+use super::checkpoint::{Checkpoint, Keeper, Stage as Kept, Trust, doubt_file};
 use super::finish::{Finish, Tally};
 use super::list::ListWriter;
 use super::names::WORK_FOLDER;
@@ -64,7 +64,8 @@ impl Site {
             let pour = Pour::new(Box::new(File::from(out)), self.observer.clone());
             return Ok(Pipeline::start(job(Position::START, None), Sink::Stdout(pour))?);
         };
-        let work = Work::open(destination, &self.transfer, self.since)?;
+        let trust = Trust::read(&kept::checkpoint_file(&self.folder))?;
+        let work = Work::open(destination, &self.transfer, self.since, trust)?;
         let (placer, job) = match checkpoint {
             Some(Checkpoint { stage: Kept::Stream(position, reader), placer, .. }) => {
                 let list = self.list(placer.list_bytes).map_err(|error| {
@@ -125,7 +126,7 @@ fn place_rest(site: &Site, destination: &Path, decide: &dyn Decide) -> Result<Ta
     let (Kept::Whole(_), PlacerState { list_bytes, held, .. }) = (checkpoint.stage, checkpoint.placer) else {
         return Err(missing());
     };
-    let work = Work::open(destination, &site.transfer, site.since)?;
+    let work = Work::open(destination, &site.transfer, site.since, Trust::Kept)?;
     let finish = Finish {
         work: &work,
         list: (kept::list_file(&site.folder), list_bytes),
@@ -155,10 +156,11 @@ pub(super) fn clean_up(folder: &Folder, transfer: &TransferId, destination: Opti
     if let Some(destination) = destination
         && destination.exists()
     {
-        Work::open(destination, transfer, Millis(0))?.discard()?;
+        Work::open(destination, transfer, Millis(0), Trust::Kept)?.discard()?;
     }
-    for path in [kept::checkpoint_file(folder), kept::moves_file(folder)] {
-        Checkpoint::remove(&path)?;
+    let checkpoint = kept::checkpoint_file(folder);
+    for path in [&doubt_file(&checkpoint), &checkpoint, &kept::moves_file(folder)] {
+        Checkpoint::remove(path)?;
     }
     Ok(())
 }

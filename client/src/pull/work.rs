@@ -20,6 +20,7 @@ use handover_shared::archive::manifest::{Record, RecordKind};
 use handover_shared::archive::path::EntryPath;
 use handover_shared::ids::{ContentHash, Millis, TransferId};
 
+use super::checkpoint::Trust;
 use super::disk::{self, Dir, Found, Inode, Naming};
 use super::names::WORK_FOLDER;
 use super::place::is_same;
@@ -42,13 +43,14 @@ pub(super) struct Work {
     staging_name: String,
     creation_mask: u32,
     since: Millis,
+    trust: Trust,
     held: OnceCell<Dir>,
     replaced: OnceCell<Dir>,
 }
 
 impl Work {
     /// Opens the destination, which exists, and makes the work folder in it. `since` is when the first run began.
-    pub fn open(path: &Path, transfer: &TransferId, since: Millis) -> Result<Self, Error> {
+    pub fn open(path: &Path, transfer: &TransferId, since: Millis, trust: Trust) -> Result<Self, Error> {
         let staging_name = transfer.to_hex();
         let opening = || {
             let root = Dir::open(path)?;
@@ -62,7 +64,7 @@ impl Work {
             opening().map_err(|source| Error::disk("making the work folder", path, source))?;
         let (held, replaced) = (OnceCell::new(), OnceCell::new());
         let path = path.to_path_buf();
-        Ok(Self { path, root, above, above_inode, staging, staging_name, creation_mask, since, held, replaced })
+        Ok(Self { path, root, above, above_inode, staging, staging_name, creation_mask, since, trust, held, replaced })
     }
 
     /// The destination.
@@ -78,6 +80,11 @@ impl Work {
     /// The work folder.
     pub fn staging(&self) -> &Dir {
         &self.staging
+    }
+
+    /// Whether what earlier runs placed is to be believed.
+    pub fn trust(&self) -> Trust {
+        self.trust
     }
 
     /// Permission bits that survive the creation of a file.
@@ -237,12 +244,14 @@ impl Work {
         setting().map_err(|source| self.trouble("setting aside what was there", source))
     }
 
-    /// Removes the work folder with everything in it, and `.handover` if nothing else is in there.
+    /// Removes the work folder with everything in it, and `.handover` if nothing else is in there; they do not come back.
     pub fn discard(self) -> Result<(), Error> {
         let name = self.staging_name.as_bytes();
         let removing = || {
             self.above.remove_all(name)?;
-            self.root.remove_if_empty(WORK_FOLDER)
+            self.above.sync_names()?;
+            self.root.remove_if_empty(WORK_FOLDER)?;
+            self.root.sync_names()
         };
         removing().map_err(|source| self.trouble("removing the work folder", source))
     }

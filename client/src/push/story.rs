@@ -67,6 +67,9 @@ pub async fn push_from(
         if tops.iter().any(|top| top.source.is_none()) {
             return Err(Error::StdinNotResumable);
         }
+        if let Place::Invited(invite) = &place {
+            held.move_relay(&invite.address)?;
+        }
         match Box::pin(run.go_on(&held, Wait::of(options.wait))).await? {
             Gone::On(pushed) => return Ok(pushed),
             // What is over cannot be gone on with; the same words begin anew then.
@@ -137,7 +140,9 @@ impl Run<'_> {
             let facts = folder.facts()?;
             let is_unfinished = match facts.state {
                 State::Preparing | State::Sending => true,
-                State::Waiting => facts.embedded || options.wait,
+                State::Waiting => facts.embedded || options.wait || !folder.is_told(),
+                // A run may die between the end and saying so.
+                State::Collected => !folder.is_told(),
                 _ => false,
             };
             let is_same = facts.sources == words.sources && facts.options == words.options && place.is_of(&facts);
@@ -250,6 +255,10 @@ impl Run<'_> {
     /// Goes on with a transfer, or finds that it is over.
     async fn go_on(&self, held: &Held, wait: Wait) -> Result<Gone, Error> {
         let facts = held.facts()?;
+        if facts.state == State::Collected {
+            let receipt = watch::kept_receipt(held, &facts)?;
+            return Ok(Gone::On(pushed(&facts, wire_bytes(held)?, Some(receipt))));
+        }
         let place = match facts.embedded {
             true => Place::Embedded,
             false => Place::Known(KnownRelay {

@@ -42,14 +42,12 @@ impl Place {
         }
     }
 
-    /// Whether a transfer goes there.
+    /// Whether a transfer goes there. A relay is known by its key: an invite with another address says that it moved.
     pub fn is_of(&self, facts: &Facts) -> bool {
-        let is_at = |address: &RelayAddress, key: &LinkKey| {
-            !facts.embedded && facts.relay == address.to_string() && facts.relay_key == key.to_hex()
-        };
+        let is_with = |key: &LinkKey| !facts.embedded && facts.relay_key == key.to_hex();
         match self {
-            Self::Known(known) => is_at(&known.address, &known.key),
-            Self::Invited(invite) => is_at(&invite.address, &invite.relay_key),
+            Self::Known(known) => is_with(&known.key) && facts.relay == known.address.to_string(),
+            Self::Invited(invite) => is_with(&invite.relay_key),
             Self::Embedded => facts.embedded,
         }
     }

@@ -304,7 +304,7 @@ fn take_sealed_counts(folder: &Folder, facts: &mut Facts) -> Result<(), Error> {
 }
 
 /// The receipt of a collected transfer, from what was kept.
-pub(super) fn kept_receipt(folder: &Folder, facts: &Facts) -> Result<ReceiptFacts, Error> {
+pub(crate) fn kept_receipt(folder: &Folder, facts: &Facts) -> Result<ReceiptFacts, Error> {
     let text = read_text(folder, "receipt.txt")?;
     let receipt = ReceiptText::parse(&text).map_err(|fault| Error::State {
         what: "the kept receipt is damaged",

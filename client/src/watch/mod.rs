@@ -31,8 +31,9 @@ use crate::push::statements::Announced;
 use crate::push::watching::{Delivery, NothingToSend, Session, Target};
 use crate::stop::Stop;
 
+use keep::drop_secrets;
+pub(crate) use keep::kept_receipt;
 pub use keep::{Lock, Watcher, receipt_short};
-use keep::{drop_secrets, kept_receipt};
 
 fn seller_folder(home: &Home, id: u64) -> Result<(Folder, Facts), Error> {
     let folder = home.transfer(id)?;
@@ -205,7 +206,7 @@ fn claim_fingerprint(record: &ClaimRecord) -> String {
     text.map_or_else(|_fault| "?".into(), |text| text.buyer_key.to_string())
 }
 
-/// Enrols at a relay and puts it into the book.
+/// Enrols at a relay and puts it into the book. Transfers through the relay with this key go on at this address.
 ///
 /// # Errors
 /// What reaching it fails with; [`Error::Refused`] if the invite is not accepted; [`Error::Disk`], [`Error::State`].
@@ -216,6 +217,7 @@ pub async fn add_relay(home: &Home, invite: &Invite) -> Result<KnownRelay, Error
     relay.close().await;
     let known = KnownRelay { address: invite.address.clone(), key: invite.relay_key, added: crate::push::now() };
     home.add_relay(known.clone())?;
+    home.move_relay(&known.key, &known.address)?;
     Ok(known)
 }
 

@@ -1,8 +1,10 @@
 //! Segments as files: `segments/<transfer>/<first block>-<random>.seg`.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::{Buf, Bytes};
 use handover_shared::ids::{BlockIndex, TransferId, hex};
@@ -16,6 +18,8 @@ const PIECES_PER_WRITE: usize = 512;
 /// Segments in a folder.
 pub struct Files {
     folder: PathBuf,
+    /// Transfers whose folder this process has made durable.
+    known: Mutex<HashSet<TransferId>>,
 }
 
 impl Files {
@@ -25,7 +29,18 @@ impl Files {
     /// What the file system says.
     pub fn open(folder: PathBuf) -> io::Result<Self> {
         create_folder(&folder)?;
-        Ok(Self { folder })
+        Ok(Self { folder, known: Mutex::default() })
+    }
+
+    /// Makes the folder of a transfer; one whose name could not be synced is not known, and tried again.
+    fn make(&self, id: TransferId) -> io::Result<PathBuf> {
+        let folder = self.of(id);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if !known.contains(&id) || !folder.is_dir() {
+            create_folder(&folder)?;
+            known.insert(id);
+        }
+        Ok(folder)
     }
 
     fn of(&self, id: TransferId) -> PathBuf {
@@ -35,8 +50,7 @@ impl Files {
 
 impl Segments for Files {
     fn create(&self, id: TransferId, first: BlockIndex) -> io::Result<Box<dyn SegmentWriter>> {
-        let folder = self.of(id);
-        create_folder(&folder)?;
+        let folder = self.make(id)?;
         let name = format!("{:010}-{}.seg", first.0, hex(&random::<8>()?));
         let path = folder.join(&name);
         let file = private_file(OpenOptions::new().write(true).create_new(true)).open(&path)?;
@@ -48,6 +62,7 @@ impl Segments for Files {
     }
 
     fn delete(&self, id: TransferId) -> io::Result<()> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         match fs::remove_dir_all(self.of(id)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             outcome => outcome.and_then(|()| sync_folder(&self.folder)),

@@ -51,6 +51,7 @@ pub(super) fn finish(pushed: Pushed, command: &str, context: &Context) -> Result
             .with("wire_bytes", pushed.wire_bytes)
             .with("exceptions", pushed.exceptions),
     );
+    context.home()?.transfer(pushed.id)?.set_told()?;
     Ok(exit)
 }
 

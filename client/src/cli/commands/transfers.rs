@@ -110,6 +110,7 @@ pub(super) async fn wait(id: u64, context: &Context) -> Result<Exit, Failure> {
     let receipt = receipt.map_err(|error| Failure::Error(error, Some(Role::Seller)))?;
     context.report.receipt_once(receipt);
     context.report.object(json::done("wait", Exit::Done.number()).with("id", id));
+    home.transfer(id)?.set_told()?;
     Ok(Exit::Done)
 }
 
