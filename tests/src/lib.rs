@@ -9,6 +9,8 @@
 //! | [`person`] | a machine with a home of its own that pushes or pulls |
 //! | [`tree`] | what a folder holds, to the nanosecond, and how two differ |
 //! | [`data`] | seeded files and names |
+//! | [`double`] | parties that speak the real protocol and mean no good |
+//! | [`faults_table`] | the table of faults tried, in `target/faults` |
 //! | [`needles`] | searches files and the memory of a process for what must not be there |
 //! | [`sim`] | the simulated world: three machines, one seeded clock, every fault |
 //! | [`wait`] | the one place where time passes |
@@ -20,6 +22,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the kit runs inside tests only")]
 
 pub mod data;
+pub mod double;
+pub mod faults_table;
 pub mod needles;
 pub mod person;
 pub mod process;

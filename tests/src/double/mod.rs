@@ -1,0 +1,5 @@
+//! Parties that speak the real protocol and mean no good.
+
+pub mod seller;
+pub mod seller_archive;
+pub mod seller_wire;
