@@ -132,8 +132,7 @@ impl HostileSeller {
         let sealed_offer = seal_offer(deal, &text, &signature, &summary);
         let enveloped = pretence.enveloped.as_ref().unwrap_or(&deal.key);
         let digest = proof::digest(&sealed_offer);
-        let envelope =
-            seal_envelope(&deal.keys.psk, &deal.share, &deal.transfer, &digest, enveloped, entropy.array());
+        let envelope = seal_envelope(&deal.keys.psk, &deal.share, &deal.transfer, &digest, enveloped, entropy.array());
         let create = Create {
             transfer: deal.transfer,
             locator: deal.keys.locator,

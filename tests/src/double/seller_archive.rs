@@ -10,7 +10,7 @@ use minicbor::Encoder;
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const ZSTD_BLOCK_BYTES: u32 = 128 * 1024;
 /// A stored frame is ended before it would be longer than this.
-const FRAME_BYTES: usize = 1024 * 1024;
+const FRAME_BYTES: usize = 1024 * 1024 + 60 * 1024;
 const PIECE_BYTES: usize = 1024 * 1024;
 const PAGE_BYTES: usize = 200 * 1024;
 const MTIME: (i64, u32) = (1_700_000_000, 123_456_789);
@@ -148,9 +148,12 @@ impl Archive {
 
     /// An exception.
     pub fn exception(&mut self, path: impl AsRef<[u8]>, reason: u8) {
-        let place = self.item(4, &cbor(|e| {
-            e.array(2).unwrap().bytes(path.as_ref()).unwrap().u8(reason).unwrap();
-        }));
+        let place = self.item(
+            4,
+            &cbor(|e| {
+                e.array(2).unwrap().bytes(path.as_ref()).unwrap().u8(reason).unwrap();
+            }),
+        );
         let path = path.as_ref();
         let record = cbor(|e| {
             e.array(9).unwrap().bytes(path).unwrap().u8(3).unwrap().u8(0).unwrap().u8(0).unwrap().u8(0).unwrap();
@@ -196,9 +199,12 @@ impl Archive {
 
     /// An EntryEnd item.
     pub fn end(&mut self, size: u64, hash: &[u8; 32]) {
-        self.item(3, &cbor(|e| {
-            e.array(3).unwrap().u8(0).unwrap().u64(size).unwrap().bytes(hash).unwrap();
-        }));
+        self.item(
+            3,
+            &cbor(|e| {
+                e.array(3).unwrap().u8(0).unwrap().u64(size).unwrap().bytes(hash).unwrap();
+            }),
+        );
     }
 
     /// Any item at all.
