@@ -59,7 +59,7 @@ fn both_tame(what: &str, ended: &Ended) {
     must_be_tame(&format!("{what}, standard error"), &ended.stderr);
 }
 
-/// The same command on a pseudo-terminal; what its screen got, with the line ends that the terminal makes undone.
+/// The same command on a pseudo-terminal; what its screen got beside the program's own moving lines.
 fn on_terminal(person: &Person, words: &[&str]) -> Option<Ended> {
     let Some(script) = programs::on_path("script") else {
         eprintln!("skipped: script (util-linux) is not installed");
@@ -75,8 +75,12 @@ fn on_terminal(person: &Person, words: &[&str]) -> Option<Ended> {
         .env("SHELL", "/bin/sh")
         .args(["--quiet", "--return", "--flush", "--command", &line.join(" "), "/dev/null"])
         .run();
-    let screen: Vec<u8> = String::from_utf8_lossy(&ended.stdout).replace("\r\n", "\n").into_bytes();
-    ended.stdout = screen;
+    // What the program itself does with its progress lines: to the beginning and clear, one line up. No hostile name
+    // holds these, so nothing of a name is taken away.
+    const OWN: [&str; 3] = ["\r\x1b[2K", "\x1b[1A", "\x1b[2A"];
+    assert!(HOSTILE.iter().all(|name| OWN.iter().all(|own| !name.contains(own))));
+    let screen = String::from_utf8(ended.stdout).unwrap().replace("\r\n", "\n");
+    ended.stdout = OWN.iter().fold(screen, |screen, own| screen.replace(own, "")).into_bytes();
     Some(ended)
 }
 

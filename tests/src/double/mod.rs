@@ -4,3 +4,4 @@ pub mod cage;
 pub mod seller;
 pub mod seller_archive;
 pub mod seller_wire;
+pub mod stranger;

@@ -210,11 +210,11 @@ impl Client {
         })
     }
 
-    /// Fetches: the answer, and how many raw bytes followed.
+    /// Fetches: the answer, and the raw bytes that followed.
     ///
     /// # Errors
     /// What came instead of the answer.
-    pub fn fetch(&self, transfer: TransferId, from: BlockIndex) -> Result<(Fetching, u64), Heard> {
+    pub fn fetch(&self, transfer: TransferId, from: BlockIndex) -> Result<(Fetching, Vec<u8>), Heard> {
         let request = Request::Fetch(Fetch { transfer, from }).to_bytes();
         runtime().block_on(async {
             let (mut send, mut recv) = self.begin(&request).await.map_err(Heard::Lost)?;
@@ -223,9 +223,9 @@ impl Client {
                 Heard::Said(Reply::Fetching(fetching)) => fetching,
                 other => return Err(other),
             };
-            let mut bytes = 0;
+            let mut bytes = Vec::new();
             while let Ok(Some(chunk)) = recv.read_chunk(1 << 20, true).await {
-                bytes += chunk.bytes.len() as u64;
+                bytes.extend_from_slice(&chunk.bytes);
             }
             Ok((fetching, bytes))
         })
