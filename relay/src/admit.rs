@@ -105,7 +105,9 @@ impl Admit {
 impl Visitors {
     fn of(&mut self, network: IpAddr, now: Instant) -> &mut Visitor {
         if self.by_network.len() > SWEEP_ABOVE {
-            self.by_network.retain(|_, visitor| visitor.connections > 0 || visitor.large > 0 || now.duration_since(visitor.at) < MINUTE);
+            self.by_network.retain(|_, visitor| {
+                visitor.connections > 0 || visitor.large > 0 || now.duration_since(visitor.at) < MINUTE
+            });
         }
         self.by_network.entry(network).or_insert(Visitor { connections: 0, large: 0, failures: 0.0, at: now })
     }

@@ -95,9 +95,11 @@ fn handshakes_that_never_end_hold_nobody_up() {
     }
     let wanted = u64::from(ADDRESSES) * EACH as u64;
     wait::until("the first packets of all", wait::USUAL, || (passed.load(Ordering::Relaxed) >= wanted).then_some(()));
+    // From here on nothing comes through either way: not even that they are given up.
+    stop.store(true, Ordering::Relaxed);
     scene.a_good_transfer_ends_well("handshakes");
     scene.relay_is_small("half-open handshakes");
-    stop.store(true, Ordering::Relaxed);
+    drop(half_open);
     faults_table::record("stranger", "handshakes that never end", wanted, "a transfer beside them ends well");
 }
 

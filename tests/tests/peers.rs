@@ -71,8 +71,7 @@ fn hidden_files_are_counted_before_anything_is_taken() {
     assert!(shown.out().contains("hidden") || shown.err().contains("hidden"), "{shown}");
     let told = buyer.run(["pull", &code, "--list", "--json"]).exits(0);
     let hidden = told.events().iter().find_map(|event| event["hidden"].as_u64());
-    assert_eq!(hidden, Some(4), "three files and a folder\n{told}");
-    buyer.run(["pull", &code, "--list"]).exits(0);
+    assert_eq!(hidden, Some(3), "two files and a folder\n{told}");
 }
 
 #[test] // [S11.1]
@@ -83,7 +82,7 @@ fn no_header_and_no_option_says_where_a_peer_is() {
     for word in ["proxy", "forwarded", "trusted", "x-real"] {
         assert!(!help.contains(word), "{word} is an option");
     }
-    // What would be such a header is not QUIC, and is met with silence.
+    // What would be such a header is not QUIC; whoever is made to answer for it, hears less than was said.
     let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_nonblocking(true).unwrap();
     let v2 = [&b"\r\n\r\n\0\r\nQUIT\n\x21\x12\0\x0c\x7f\0\0\x63\x7f\0\0\x01\0\x50\x11\x51"[..], &[0; 1200]].concat();
@@ -106,7 +105,9 @@ fn no_header_and_no_option_says_where_a_peer_is() {
     while guesser.ask(&peek).fault() == Some(Fault::NotFound) {}
     assert_eq!(from(99).unwrap().ask(&peek).fault(), Some(Fault::NotFound), "another address is not to blame");
     let mut answer = [0; 2048];
-    assert!(socket.recv(&mut answer).is_err(), "it answered what is no QUIC");
+    while let Ok(bytes) = socket.recv(&mut answer) {
+        assert!(bytes < v2.len(), "{bytes} bytes for {}", v2.len());
+    }
 }
 
 #[test]

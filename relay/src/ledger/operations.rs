@@ -71,7 +71,12 @@ pub fn admit(rows: &dyn Read, now: Millis, terms: &Terms, allowance: &Allowance)
     may_create(rows, terms.seller, allowance.enrolment)?.map_or_else(
         |refused| Ok(Err(refused)),
         |()| {
-            if let Err(refused) = fits(terms, now, allowance.bytes_left(rows.reserved_bytes()?, rows.reserved_by(terms.seller)?), allowance) {
+            if let Err(refused) = fits(
+                terms,
+                now,
+                allowance.bytes_left(rows.reserved_bytes()?, rows.reserved_by(terms.seller)?),
+                allowance,
+            ) {
                 return Ok(Err(refused));
             }
             if rows.find(terms.locator)?.is_some() {

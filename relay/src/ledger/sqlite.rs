@@ -208,9 +208,8 @@ impl Read for Sqlite {
     fn reserved_by(&self, seller: LinkKey) -> Result<Reserved, LedgerError> {
         let sql = "SELECT ifnull(sum(reserved_bytes), 0), count(*) FROM transfers
             WHERE blocks_deleted = 0 AND seller = ?1";
-        let read = |row: &Row<'_>| {
-            Ok(Reserved { bytes: row.get::<_, Uint>(0)?.0, transfers: row.get::<_, Uint>(1)?.0 })
-        };
+        let read =
+            |row: &Row<'_>| Ok(Reserved { bytes: row.get::<_, Uint>(0)?.0, transfers: row.get::<_, Uint>(1)?.0 });
         Ok(self.one("sum a seller's reservations", sql, [&seller.0[..]], read)?.unwrap_or_default())
     }
 

@@ -1,6 +1,7 @@
 //! The buyer's side against archives made in memory, and against a real relay.
 
 mod conflicts;
+mod hostile;
 pub mod kit;
 mod placing;
 mod relay;
