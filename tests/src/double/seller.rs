@@ -209,6 +209,7 @@ impl HostileSeller {
     ///
     /// # Errors
     /// What the relay says instead of yes.
+    #[allow(clippy::result_large_err, reason = "answers are few and short-lived here")]
     pub fn create(&self, create: Create) -> Result<(), Heard> {
         match self.client.ask(&Request::Create(create)) {
             Heard::Said(Reply::Created(_)) => Ok(()),
