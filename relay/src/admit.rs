@@ -9,6 +9,8 @@ use crate::config::Limits;
 
 /// Addresses remembered before those that did nothing lately are forgotten.
 const SWEEP_ABOVE: usize = 1024;
+/// Large requests that may be arriving from one address at once.
+const LARGE_PER_ADDRESS_MAX: u32 = 8;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Counts per address.
@@ -23,6 +25,12 @@ pub struct Admitted {
     network: IpAddr,
 }
 
+/// One large request that is arriving; dropped when it has.
+pub struct Large {
+    admit: Arc<Admit>,
+    network: IpAddr,
+}
+
 #[derive(Default)]
 struct Visitors {
     connections: u32,
@@ -31,6 +39,8 @@ struct Visitors {
 
 struct Visitor {
     connections: u32,
+    /// Large requests that are arriving.
+    large: u32,
     /// Failures that still count at `at`; they wear off steadily.
     failures: f64,
     at: Instant,
@@ -58,6 +68,18 @@ impl Admit {
         Some(Admitted { admit: self.clone(), network })
     }
 
+    /// Takes one more large request from an address, if there are not too many already.
+    pub fn large(self: &Arc<Self>, from: IpAddr, now: Instant) -> Option<Large> {
+        let network = network(from);
+        let mut visitors = self.lock();
+        let visitor = visitors.of(network, now);
+        if visitor.large >= LARGE_PER_ADDRESS_MAX {
+            return None;
+        }
+        visitor.large += 1;
+        Some(Large { admit: self.clone(), network })
+    }
+
     /// Whether an address has not failed too often lately.
     pub fn may_try(&self, from: IpAddr, now: Instant) -> bool {
         let allowed = f64::from(self.limits.failures_per_minute_max);
@@ -83,9 +105,11 @@ impl Admit {
 impl Visitors {
     fn of(&mut self, network: IpAddr, now: Instant) -> &mut Visitor {
         if self.by_network.len() > SWEEP_ABOVE {
-            self.by_network.retain(|_, visitor| visitor.connections > 0 || now.duration_since(visitor.at) < MINUTE);
+            self.by_network.retain(|_, visitor| {
+                visitor.connections > 0 || visitor.large > 0 || now.duration_since(visitor.at) < MINUTE
+            });
         }
-        self.by_network.entry(network).or_insert(Visitor { connections: 0, failures: 0.0, at: now })
+        self.by_network.entry(network).or_insert(Visitor { connections: 0, large: 0, failures: 0.0, at: now })
     }
 }
 
@@ -102,6 +126,14 @@ impl Drop for Admitted {
         visitors.connections = visitors.connections.saturating_sub(1);
         if let Some(visitor) = visitors.by_network.get_mut(&self.network) {
             visitor.connections = visitor.connections.saturating_sub(1);
+        }
+    }
+}
+
+impl Drop for Large {
+    fn drop(&mut self) {
+        if let Some(visitor) = self.admit.lock().by_network.get_mut(&self.network) {
+            visitor.large = visitor.large.saturating_sub(1);
         }
     }
 }
@@ -144,6 +176,18 @@ mod tests {
         drop(first);
 
         assert!(admit.connect(address("::ffff:192.0.2.1"), now).is_some());
+    }
+
+    #[test] // [S13.13]
+    fn large_requests_are_bounded_per_network() {
+        let (admit, now) = (admit(), Instant::now());
+        let address = "192.0.2.1".parse().unwrap();
+        let mut held: Vec<Large> = (0..LARGE_PER_ADDRESS_MAX).filter_map(|_| admit.large(address, now)).collect();
+        assert_eq!(held.len(), LARGE_PER_ADDRESS_MAX as usize);
+        assert!(admit.large(address, now).is_none());
+        assert!(admit.large("192.0.2.2".parse().unwrap(), now).is_some());
+        held.pop();
+        assert!(admit.large(address, now).is_some());
     }
 
     #[test]

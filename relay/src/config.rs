@@ -42,6 +42,10 @@ pub struct Limits {
     pub transfer_bytes_max: u64,
     /// Sealed bytes of all transfers together.
     pub total_bytes_max: u64,
+    /// Sealed bytes of all live transfers of one seller.
+    pub seller_bytes_max: u64,
+    /// Live transfers of one seller.
+    pub seller_transfers_max: u64,
     /// Free bytes of the disk below which nothing more is taken.
     pub free_bytes_min: u64,
     /// Milliseconds a transfer may be kept.
@@ -52,6 +56,8 @@ pub struct Limits {
     pub connections_max: u32,
     /// Connections at once from one IPv4 address or one IPv6 network of 64 bits.
     pub connections_per_address_max: u32,
+    /// Milliseconds a connection may be open without anything going on.
+    pub idle_ms_max: u64,
     /// Failed lookups, claims and enrolments a minute from one address.
     pub failures_per_minute_max: u32,
 }
@@ -79,11 +85,14 @@ impl Default for Limits {
             enrolment: Enrolment::Required,
             transfer_bytes_max: 1024 * GIB,
             total_bytes_max: u64::MAX,
+            seller_bytes_max: u64::MAX,
+            seller_transfers_max: 1000,
             free_bytes_min: GIB,
             expiry_ms_max: 90 * DAY_MS,
             expiry_ms_default: 14 * DAY_MS,
             connections_max: 4096,
             connections_per_address_max: 128,
+            idle_ms_max: 2 * 60 * 1000,
             failures_per_minute_max: 30,
         }
     }

@@ -33,6 +33,10 @@ pub struct Options {
     pub max_transfer: Option<Size>,
     #[arg(long, env = "HANDOVER_RELAY_MAX_TOTAL", value_name = "SIZE")]
     pub max_total: Option<Size>,
+    #[arg(long, env = "HANDOVER_RELAY_MAX_PER_SELLER", value_name = "SIZE")]
+    pub max_per_seller: Option<Size>,
+    #[arg(long, env = "HANDOVER_RELAY_TRANSFERS_PER_SELLER", value_name = "N")]
+    pub transfers_per_seller: Option<u64>,
     #[arg(long, env = "HANDOVER_RELAY_MIN_FREE", value_name = "SIZE")]
     pub min_free: Option<Size>,
     #[arg(long, env = "HANDOVER_RELAY_MAX_EXPIRY", value_name = "TIME")]
@@ -43,6 +47,8 @@ pub struct Options {
     pub connections: Option<u32>,
     #[arg(long, env = "HANDOVER_RELAY_CONNECTIONS_PER_ADDRESS", value_name = "N")]
     pub connections_per_address: Option<u32>,
+    #[arg(long, env = "HANDOVER_RELAY_IDLE", value_name = "TIME")]
+    pub idle: Option<Span>,
     #[arg(long, env = "HANDOVER_RELAY_FAILURES_PER_MINUTE", value_name = "N")]
     pub failures_per_minute: Option<u32>,
     #[arg(long, env = "HANDOVER_RELAY_LOG_FORMAT", value_name = "text|json", value_enum)]
@@ -82,11 +88,14 @@ impl Options {
             enrolment: self.enrolment.or(file.enrolment),
             max_transfer: self.max_transfer.or(file.max_transfer),
             max_total: self.max_total.or(file.max_total),
+            max_per_seller: self.max_per_seller.or(file.max_per_seller),
+            transfers_per_seller: self.transfers_per_seller.or(file.transfers_per_seller),
             min_free: self.min_free.or(file.min_free),
             max_expiry: self.max_expiry.or(file.max_expiry),
             default_expiry: self.default_expiry.or(file.default_expiry),
             connections: self.connections.or(file.connections),
             connections_per_address: self.connections_per_address.or(file.connections_per_address),
+            idle: self.idle.or(file.idle),
             failures_per_minute: self.failures_per_minute.or(file.failures_per_minute),
             log_format: self.log_format.or(file.log_format),
             log: self.log.or(file.log),
@@ -101,11 +110,14 @@ impl Options {
             enrolment: self.enrolment.unwrap_or(usual.enrolment),
             transfer_bytes_max: self.max_transfer.map_or(usual.transfer_bytes_max, |size| size.0),
             total_bytes_max: self.max_total.map_or(usual.total_bytes_max, |size| size.0),
+            seller_bytes_max: self.max_per_seller.map_or(usual.seller_bytes_max, |size| size.0),
+            seller_transfers_max: self.transfers_per_seller.unwrap_or(usual.seller_transfers_max),
             free_bytes_min: self.min_free.map_or(usual.free_bytes_min, |size| size.0),
             expiry_ms_max: self.max_expiry.map_or(usual.expiry_ms_max, |span| span.0),
             expiry_ms_default: self.default_expiry.map_or(usual.expiry_ms_default, |span| span.0),
             connections_max: self.connections.unwrap_or(usual.connections_max),
             connections_per_address_max: self.connections_per_address.unwrap_or(usual.connections_per_address_max),
+            idle_ms_max: self.idle.map_or(usual.idle_ms_max, |span| span.0),
             failures_per_minute_max: self.failures_per_minute.unwrap_or(usual.failures_per_minute_max),
         };
         let advertise = self.advertise.as_deref().map(parse_advertise).transpose()?.unwrap_or_default();

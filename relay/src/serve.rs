@@ -276,8 +276,15 @@ async fn converse(relay: Arc<Relay>, incoming: Incoming, admitted: Admitted, tur
     drop(turn);
     tracing::debug!(peer = %peer.shown(), address = %peer.address, "connected");
     let mut streams = JoinSet::new();
+    let idle = Duration::from_millis(relay.limits.idle_ms_max);
     let code = loop {
+        // [S13.13] The time begins anew whenever a stream begins or ends.
+        let is_idle = streams.is_empty();
         tokio::select! {
+            () = tokio::time::sleep(idle), if is_idle => {
+                tracing::debug!(peer = %peer.shown(), "nothing went on");
+                break 0;
+            }
             () = relay.draining() => break Fault::Draining.number().into(),
             Some(_) = streams.join_next() => {}
             opened = connection.accept_bi() => match opened {

@@ -119,6 +119,13 @@ const HELP: &[(&str, &str, &str)] = &[
     ),
     ("serve connections", "Connections at once", "同时连接数上限"),
     ("serve connections_per_address", "Connections at once from one address", "每个地址的同时连接数上限"),
+    (
+        "serve max_per_seller",
+        "Largest sum of one seller's transfers, such as 500GB",
+        "每个卖方全部移交的上限，例如 500GB",
+    ),
+    ("serve transfers_per_seller", "Transfers of one seller at once", "每个卖方同时存在的移交数上限"),
+    ("serve idle", "Closes connections on which nothing goes on, such as 2m", "关闭闲置的连接，例如 2m"),
     ("serve failures_per_minute", "Failed attempts a minute from one address", "每个地址每分钟允许的失败次数"),
     ("serve log_format", "The form of the log [default: text]", "日志格式 [默认: text]"),
     (

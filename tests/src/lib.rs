@@ -2,18 +2,18 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`blows`] | one handover whose parties are killed, frozen and ended, and must end well
-//! | [`disk`] | a disk whose power can be cut
+//! | [`blows`] | one handover whose parties are killed, frozen and ended, and must end well |
+//! | [`disk`] | a disk whose power can be cut |
 //! | [`programs`] | builds `handover` and `handover-relay` once per test process and knows where they are |
 //! | [`scratch`] | a folder per test, removed when it passes, kept and named when it fails |
 //! | [`process`] | one process: its output as it comes, signals, a deadline after which it is killed and shown |
-//! | [`proxy`] | a piece of network that can be cut, and can change the address behind which a client is
+//! | [`proxy`] | a piece of network that can be cut, and can change the address behind which a client is |
 //! | [`relay`] | a relay on a loopback port that can be killed and started again |
 //! | [`person`] | a machine with a home of its own that pushes or pulls |
-//! | [`strace`] | makes chosen system calls of a process fail
+//! | [`strace`] | makes chosen system calls of a process fail |
 //! | [`tree`] | what a folder holds, to the nanosecond, and how two differ |
 //! | [`data`] | seeded files and names |
-//! | [`double`] | a relay that does as a test tells it, over the real protocol |
+//! | [`double`] | parties that speak the real protocol and mean no good |
 //! | [`faults_table`] | what was tried against the programs, and what came of it, as the tests found it |
 //! | [`needles`] | searches files and the memory of a process for what must not be there |
 //! | [`sim`] | the simulated world: three machines, one seeded clock, every fault |

@@ -118,7 +118,8 @@ impl Tree {
         assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), first(&differences));
     }
 
-    fn differences(&self, other: &Tree) -> Vec<String> {
+    /// Everything in which another tree differs.
+    pub fn differences(&self, other: &Tree) -> Vec<String> {
         let mut found = Vec::new();
         for (path, node) in &self.nodes {
             let shown = String::from_utf8_lossy(path);

@@ -1,9 +1,10 @@
 //! Files and folders beneath a held folder: the only place of `pull` that touches the buyer's disk by name.
 //!
 //! # Security
-//! Every name is one component, looked up in a folder that is held open, and no link is ever followed. Whoever swaps a
-//! folder for a link between two calls changes nothing: the next call works in the folder that was opened, not in what
-//! has its name by then. Modes and times are set through the open file, never through a name.
+//! Every name is one component, looked up in a folder that is held open, and no link is ever followed; where the system
+//! can be told so (`openat2`), it also refuses whatever would lead out of that folder. Whoever swaps a folder for a link
+//! between two calls changes nothing: the next call works in the folder that was opened, not in what has its name by
+//! then. Modes and times are set through the open file, never through a name.
 //!
 //! # Source
 //! SPEC [S15.5].
@@ -79,11 +80,9 @@ impl Dir {
 
     /// Opens a folder in this one. Fails for a link, wherever it points.
     pub fn enter(&self, name: &[u8]) -> io::Result<Self> {
-        match rustix::fs::openat(&self.0, name, FOLDER_FLAGS, Mode::empty()) {
+        match open_beneath(&self.0, name, FOLDER_FLAGS, Mode::empty()) {
             // Names in a folder that may not be listed can be used all the same.
-            Err(Errno::ACCESS) => {
-                Ok(Self(rustix::fs::openat(&self.0, name, FOLDER_FLAGS | OFlags::PATH, Mode::empty())?))
-            }
+            Err(Errno::ACCESS) => Ok(Self(open_beneath(&self.0, name, FOLDER_FLAGS | OFlags::PATH, Mode::empty())?)),
             opened => Ok(Self(opened?)),
         }
     }
@@ -98,10 +97,13 @@ impl Dir {
     /// # Errors
     /// [`io::ErrorKind::PermissionDenied`] if what has the name belongs to another user.
     pub fn make_own(&self, name: &[u8]) -> io::Result<Self> {
-        let made = self.make(name, WORKING_MODE)?;
+        if self.make(name, WORKING_MODE)? == Naming::Impossible {
+            return Err(io::ErrorKind::InvalidFilename.into());
+        }
         let dir = self.enter(name)?;
         let stat = rustix::fs::fstat(&dir.0)?;
-        if made != Naming::Done && stat.st_uid != rustix::process::geteuid().as_raw() {
+        // Also when it has just been made: by now another one can have its name.
+        if stat.st_uid != rustix::process::geteuid().as_raw() {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the folder belongs to another user"));
         }
         if stat.st_mode & 0o777 != WORKING_MODE {
@@ -113,7 +115,7 @@ impl Dir {
     /// Creates a file; fails if anything has the name.
     pub fn create(&self, name: &[u8], mode: u32) -> io::Result<File> {
         let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(mode))?))
+        Ok(File::from(open_beneath(&self.0, name, flags, Mode::from_raw_mode(mode))?))
     }
 
     /// Opens a file to go on writing or reading it; `None` unless it is a regular file with no other name.
@@ -125,7 +127,7 @@ impl Dir {
     /// Opens a regular file to append to it, making it if it is not there.
     pub fn append(&self, name: &[u8]) -> io::Result<File> {
         let flags = OFlags::CREATE | OFlags::APPEND | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(File::from(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o600))?))
+        Ok(File::from(open_beneath(&self.0, name, flags, Mode::from_raw_mode(0o600))?))
     }
 
     /// Opens a regular file to read it; `None` if there is none of that name.
@@ -136,7 +138,7 @@ impl Dir {
     fn regular(&self, name: &[u8], access: OFlags) -> io::Result<Option<File>> {
         // Opening a fifo would wait for its other end.
         let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = match rustix::fs::openat(&self.0, name, flags, Mode::empty()) {
+        let file = match open_beneath(&self.0, name, flags, Mode::empty()) {
             Err(Errno::NOENT | Errno::LOOP | Errno::ISDIR | Errno::NXIO) => return Ok(None),
             opened => File::from(opened?),
         };
@@ -344,6 +346,28 @@ pub(super) fn creation_mask(dir: &Dir) -> io::Result<u32> {
     Ok(mode)
 }
 
+/// Opens what has one name in a folder, and nothing that this name could lead to elsewhere.
+///
+/// # Source
+/// SPEC [S15.5].
+fn open_beneath(dir: &OwnedFd, name: &[u8], flags: OFlags, mode: Mode) -> rustix::io::Result<OwnedFd> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::ResolveFlags;
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        match rustix::fs::openat2(dir, name, flags, mode, resolve) {
+            // Before Linux 5.6, and where a sandbox does not know the call.
+            Err(Errno::NOSYS | Errno::PERM) => {}
+            opened => return opened,
+        }
+    }
+    // One component that is no link leads nowhere else.
+    if name.contains(&b'/') || name == b".." {
+        return Err(Errno::XDEV);
+    }
+    rustix::fs::openat(dir, name, flags, mode)
+}
+
 fn named(result: rustix::io::Result<()>) -> io::Result<Naming> {
     match result {
         Ok(()) => Ok(Naming::Done),
@@ -408,6 +432,20 @@ mod tests {
         assert!(dir.append(b"file-link").is_err());
         assert_eq!(dir.look(b"folder-link").unwrap(), Found::Link);
         assert_eq!(dir.link_target(b"folder-link").unwrap(), b"real");
+    }
+
+    #[test] // [S15.5]
+    fn no_name_leads_out_of_its_folder() {
+        let (scratch, dir) = scratch();
+        std::fs::create_dir(scratch.path().join("in")).unwrap();
+        std::fs::write(scratch.path().join("above"), "x").unwrap();
+        let inner = dir.enter(b"in").unwrap();
+        for name in [&b".."[..], b"../above", b"/etc", b"../in"] {
+            assert!(inner.enter(name).is_err(), "{name:?}");
+            assert!(inner.create(name, 0o600).is_err(), "{name:?}");
+            assert!(inner.append(name).is_err(), "{name:?}");
+            assert!(!matches!(inner.read(name), Ok(Some(_))), "{name:?}");
+        }
     }
 
     #[test]

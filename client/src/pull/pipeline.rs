@@ -26,6 +26,7 @@ use handover_shared::archive::reader::{Event as ReaderEvent, Reader, ReaderState
 use handover_shared::archive::stream::{FrameReader, LocatedFrame, Position, Taken};
 use handover_shared::ids::{BlockIndex, BlockSize, TransferId};
 use handover_shared::keys::schedule::ContentKey;
+use handover_shared::proof::Summary;
 use tokio::sync::mpsc;
 
 use super::checkpoint::{Checkpoint, Keeper, Offered, Stage};
@@ -53,6 +54,37 @@ pub(super) struct Job {
     pub from: Position,
     /// What is known of what came before.
     pub reader: Option<ReaderState>,
+    /// How much may come.
+    pub bounds: Bounds,
+}
+
+/// How much may come: what the seller announced, and room for what grew or appeared while it was read.
+///
+/// A few sealed blocks can unpack to more than any disk holds, so what the buyer agreed to is the measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bounds {
+    bytes_max: u64,
+    records_max: u64,
+}
+
+/// Room beyond twice what was announced.
+const SPARE_BYTES: u64 = 256 * 1024 * 1024;
+const SPARE_RECORDS: u64 = 100_000;
+
+impl Bounds {
+    /// Of what an offer announces. Without a number of bytes, as from standard input, they are not bounded.
+    pub fn of(summary: &Summary) -> Self {
+        let entries = summary.files.saturating_add(summary.folders).saturating_add(summary.links);
+        let bytes_max = match summary.bytes {
+            None => u64::MAX,
+            Some(bytes) => bytes.saturating_mul(2).saturating_add(SPARE_BYTES),
+        };
+        Self { bytes_max, records_max: entries.saturating_mul(2).saturating_add(SPARE_RECORDS) }
+    }
+
+    fn hold(&self, state: &ReaderState) -> bool {
+        bytes_of(state) <= self.bytes_max && state.counts().records() <= self.records_max
+    }
 }
 
 /// Where entries go.
@@ -149,7 +181,8 @@ impl Pipeline {
             packed,
             feedback: feedback_out.clone(),
         };
-        let end = End { reader, sink, gauge: gauge.clone(), after: job.from, since: 0, last: Instant::now() };
+        let (bounds, after) = (job.bounds, job.from);
+        let end = End { reader, sink, gauge: gauge.clone(), bounds, after, since: 0, last: Instant::now() };
 
         let mut threads = vec![spawn("open", move || opener.run(blocks_in))?];
         let packed_in = Arc::new(Mutex::new(packed_in));
@@ -287,6 +320,7 @@ struct End {
     reader: Reader,
     sink: Sink,
     gauge: Arc<Gauge>,
+    bounds: Bounds,
     /// Behind the last frame.
     after: Position,
     /// Raw bytes since the last checkpoint.
@@ -357,6 +391,10 @@ impl End {
                 current = Some(entry.path.clone());
             }
             self.sink.take(event)?;
+        }
+        // [S15.9]
+        if !self.bounds.hold(self.reader.state()) {
+            return Err(Error::Altered { what: "S15.9", block: Some(location.block.0) }.into());
         }
         self.gauge.tell(self.reader.state());
         if let Some(path) = current {

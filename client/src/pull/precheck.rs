@@ -7,7 +7,6 @@
 //! SPEC [S9.3] [S9.4] [S15.6].
 
 use std::io;
-use std::path::Path;
 use std::time::Duration;
 
 use handover_shared::archive::block::{PayloadKind, open_block};
@@ -15,6 +14,7 @@ use handover_shared::archive::catalogue::Tail;
 use handover_shared::archive::frame::Unpacker;
 use handover_shared::archive::item::{self, ItemRef};
 use handover_shared::archive::manifest::{Record, RecordKind};
+use handover_shared::archive::path::{Node, Tree as PathTree};
 use handover_shared::archive::stream::{FrameReader, LocatedFrame, Position};
 use handover_shared::ids::{BlockCount, BlockIndex, BlockSize, TransferId};
 use handover_shared::keys::Secret;
@@ -28,6 +28,7 @@ use super::names;
 use super::pipeline::altered;
 use super::place::is_same;
 use super::tree::Stack;
+use super::work::Destination;
 use crate::error::Error;
 use crate::link::{Relay, Replies, unexpected};
 use crate::private::Private;
@@ -61,16 +62,16 @@ impl Precheck<'_> {
     ///
     /// # Errors
     /// What the relay says, [`Error::Lost`], [`Error::Altered`], [`Error::Disk`].
-    pub async fn run(&self, destination: &Path) -> Result<Option<InTheWay>, Error> {
+    pub async fn run(&self, destination: &Destination) -> Result<Option<InTheWay>, Error> {
         let Some(blocks) = self.blocks().await? else { return Ok(None) };
         let tail = self.tail(blocks).await?;
         let (records, records_in) = mpsc::channel(PAGES_QUEUED);
-        let root =
-            Dir::open(destination).map_err(|source| Error::disk("opening the destination", destination, source))?;
+        let root = destination.root()?;
         let comparing = tokio::task::spawn_blocking(move || compare(root, records_in));
         let read = self.catalogue(&tail, records).await;
         let compared = comparing.await.map_err(|panicked| Error::Internal(panicked.to_string()))?;
-        let compared = compared.map_err(|source| Error::disk("looking at what is there", destination, source))?;
+        let compared =
+            compared.map_err(|source| Error::disk("looking at what is there", destination.path(), source))?;
         read.map(|()| Some(compared))
     }
 
@@ -121,7 +122,12 @@ impl Precheck<'_> {
         if payload.kind() != PayloadKind::Tail {
             return Err(Error::Altered { what: "S8.5", block: Some(index.0) });
         }
-        Tail::parse(payload.used()).map_err(|fault| altered(fault, index))
+        let tail = Tail::parse(payload.used()).map_err(|fault| altered(fault, index))?;
+        // What is asked of the relay next must be there.
+        if tail.catalogue.block.0 >= tail.stream_blocks || tail.stream_blocks >= blocks.0 {
+            return Err(Error::Altered { what: "S9.4", block: Some(index.0) });
+        }
+        Ok(tail)
     }
 
     async fn block(&self, replies: &mut Replies) -> Result<bytes::BytesMut, Error> {
@@ -133,6 +139,8 @@ impl Precheck<'_> {
         let mut reader = FrameReader::resume(Position::at(tail.catalogue));
         let mut unpacker = Unpacker::new().map_err(|fault| Error::Internal(fault.to_string()))?;
         let mut frames = Vec::new();
+        // A name is compared once, however often a hostile catalogue lists it. [S6.7]
+        let mut order = PathTree::default();
         let mut replies = self.fetch(tail.catalogue.block).await?;
         for index in tail.catalogue.block.0..tail.stream_blocks {
             let index = BlockIndex(index);
@@ -146,7 +154,11 @@ impl Precheck<'_> {
                     let ItemRef::Page(page) = found.map_err(|fault| altered(fault, index))?.item else {
                         return Err(Error::Altered { what: "S9.4", block: Some(index.0) });
                     };
-                    let page = page.listed.into_iter().map(|line| line.record).collect();
+                    let page: Vec<Record> = page.listed.into_iter().map(|line| line.record).collect();
+                    for record in &page {
+                        let node = if record.kind == RecordKind::Folder { Node::Folder } else { Node::Leaf };
+                        order.admit(&record.path, node).map_err(|fault| altered(fault, index))?;
+                    }
                     if records.send(page).await.is_err() {
                         // The comparison has failed, and says why.
                         return Ok(());

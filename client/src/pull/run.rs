@@ -22,10 +22,11 @@ use super::checkpoint::{Checkpoint, Stage as Kept};
 use super::claim::Claiming;
 use super::flow::{Flow, Happening};
 use super::look::{Look, Origin};
-use super::pipeline::{Feedback, bytes_of};
+use super::pipeline::{Bounds, Feedback, bytes_of};
 use super::place::Trouble;
 use super::precheck::{InTheWay, Precheck};
 use super::settle::{self, Ending, Site};
+use super::work::Destination;
 use super::{ConflictPolicy, Decide, TakeOptions, Taken, kept, now, shown_bytes};
 use crate::error::Error;
 use crate::event::{Event, Observer, Progress, Stage};
@@ -72,7 +73,8 @@ pub(super) struct Run {
     pub(super) relay_key: LinkKey,
     pub(super) link: LinkSecret,
     destination: PathBuf,
-    to_stdout: bool,
+    /// The destination, held open; nothing for standard output.
+    place: Option<Destination>,
     policy: ConflictPolicy,
     decide: Arc<dyn Decide>,
     pub(super) observer: Arc<dyn Observer>,
@@ -120,10 +122,11 @@ impl Run {
             std::fs::create_dir_all(&destination)
                 .map_err(|source| Error::disk("making the destination", &destination, source))?;
         }
-        let site = (!to_stdout).then(|| destination.clone());
+        let place = if to_stdout { None } else { Some(Destination::open(&destination)?) };
+        let site = place.as_ref().map(Destination::path);
         let begun = match origin {
-            Origin::Fresh(fresh) => begin::fresh(&home, &offer, *fresh, site.as_deref())?,
-            Origin::Continued(continued) => begin::continued(*continued, site.as_deref())?,
+            Origin::Fresh(fresh) => begin::fresh(&home, &offer, *fresh, site)?,
+            Origin::Continued(continued) => begin::continued(*continued, site)?,
         };
         let Begun { held, facts, secrets, link, machine, relay, checkpoint } = begun;
         // Nothing is asked twice.
@@ -152,7 +155,7 @@ impl Run {
             secrets,
             link,
             destination,
-            to_stdout,
+            place,
             decide,
             observer,
             stop,
@@ -241,7 +244,8 @@ impl Run {
             transfer: self.transfer,
             key: self.content_key()?,
             block_size: self.offer.text.block_bytes,
-            destination: (!self.to_stdout).then(|| self.destination.clone()),
+            destination: self.place.clone(),
+            bounds: Bounds::of(&self.offer.summary),
             since: Millis(self.facts.created_ms),
             policy: self.policy,
             observer: self.observer.clone(),
@@ -252,7 +256,8 @@ impl Run {
     async fn precheck(&mut self) -> Result<(), Error> {
         let is_asking = matches!(self.policy, ConflictPolicy::Ask | ConflictPolicy::Fail);
         let is_beginning = self.flow.is_none() && self.checkpoint.is_none();
-        if !is_asking || !is_beginning || self.to_stdout || settle::is_bare(&self.destination)? {
+        let Some(place) = self.place.as_ref().filter(|_| is_asking && is_beginning) else { return Ok(()) };
+        if place.is_bare()? {
             return Ok(());
         }
         let Some(relay) = &self.relay else { return Ok(()) };
@@ -261,7 +266,7 @@ impl Run {
         let precheck = Precheck { relay, transfer: self.transfer, size: self.offer.text.block_bytes, block_key };
         let found = tokio::select! {
             () = self.stop.asked() => return Err(Error::Interrupted),
-            found = precheck.run(&self.destination) => found?,
+            found = precheck.run(place) => found?,
         };
         let Some(InTheWay { count, first }) = found.filter(|found| found.count > 0) else { return Ok(()) };
         let shown = first.first().map_or_else(PathBuf::new, |it| shown_bytes(&self.destination, it.path.reveal()));
@@ -401,8 +406,8 @@ impl Run {
 
     async fn done(&mut self) -> Result<Taken, Error> {
         let (folder, transfer) = ((*self.held).clone(), self.transfer);
-        let destination = (!self.to_stdout).then(|| self.destination.clone());
-        blocking(move || settle::clean_up(&folder, &transfer, destination.as_deref())).await?;
+        let place = self.place.clone();
+        blocking(move || settle::clean_up(&folder, &transfer, place.as_ref())).await?;
         // Last, so that a run that dies before this delivers and cleans up once more.
         self.facts.state = State::Delivered;
         self.held.store_facts(&self.facts)?;

@@ -3,11 +3,9 @@
 //! # Source
 //! SPEC [S15.3] [S15.4].
 
-use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use handover_shared::archive::stream::Position;
@@ -18,11 +16,10 @@ use handover_shared::proof::{OpenedOffer, ReceiptText};
 use super::checkpoint::{Checkpoint, Keeper, Stage as Kept, Trust, doubt_file};
 use super::finish::{Finish, Tally};
 use super::list::ListWriter;
-use super::names::WORK_FOLDER;
-use super::pipeline::{Job, Pipeline, Sink};
+use super::pipeline::{Bounds, Job, Pipeline, Sink};
 use super::place::{Placer, PlacerState, Trouble};
 use super::stdout::Pour;
-use super::work::Work;
+use super::work::{Destination, Work};
 use super::{ConflictPolicy, Decide, Taken, kept, now, sign};
 use crate::error::Error;
 use crate::event::{Event, Observer, Stage};
@@ -37,7 +34,9 @@ pub(super) struct Site {
     pub key: ContentKey,
     pub block_size: BlockSize,
     /// Nothing for standard output.
-    pub destination: Option<PathBuf>,
+    pub destination: Option<Destination>,
+    /// How much may come.
+    pub bounds: Bounds,
     /// When this machine began it.
     pub since: Millis,
     pub policy: ConflictPolicy,
@@ -56,6 +55,7 @@ impl Site {
             key: self.key.duplicate(),
             from,
             reader,
+            bounds: self.bounds,
         };
         let Some(destination) = &self.destination else {
             // Not through the standard library's buffer, which looks for line ends.
@@ -120,7 +120,7 @@ impl Ending {
     }
 }
 
-fn place_rest(site: &Site, destination: &Path, decide: &dyn Decide) -> Result<Tally, Error> {
+fn place_rest(site: &Site, destination: &Destination, decide: &dyn Decide) -> Result<Tally, Error> {
     let missing = || Error::Internal("the last checkpoint is not here".into());
     let checkpoint = Checkpoint::read(&kept::checkpoint_file(&site.folder))?.ok_or_else(missing)?;
     let (Kept::Whole(_), PlacerState { list_bytes, held, .. }) = (checkpoint.stage, checkpoint.placer) else {
@@ -140,22 +140,9 @@ fn place_rest(site: &Site, destination: &Path, decide: &dyn Decide) -> Result<Ta
     Ok(tally)
 }
 
-/// Whether nothing is in a destination, so that nothing can stand in the way.
-pub(super) fn is_bare(destination: &Path) -> Result<bool, Error> {
-    let looking = |source| Error::disk("looking at what is there", destination, source);
-    for entry in std::fs::read_dir(destination).map_err(looking)? {
-        if entry.map_err(looking)?.file_name() != OsStr::from_bytes(WORK_FOLDER) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
 /// Removes what only an unfinished transfer needs.
-pub(super) fn clean_up(folder: &Folder, transfer: &TransferId, destination: Option<&Path>) -> Result<(), Error> {
-    if let Some(destination) = destination
-        && destination.exists()
-    {
+pub(super) fn clean_up(folder: &Folder, transfer: &TransferId, destination: Option<&Destination>) -> Result<(), Error> {
+    if let Some(destination) = destination {
         Work::open(destination, transfer, Millis(0), Trust::Kept)?.discard()?;
     }
     let checkpoint = kept::checkpoint_file(folder);

@@ -15,6 +15,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use handover_shared::archive::manifest::{Record, RecordKind};
 use handover_shared::archive::path::EntryPath;
@@ -48,19 +49,51 @@ pub(super) struct Work {
     replaced: OnceCell<Dir>,
 }
 
+/// The folder that the buyer named, held open for a whole run: whatever gets its name meanwhile is not written to.
+#[derive(Clone)]
+pub(super) struct Destination {
+    path: PathBuf,
+    root: Arc<Dir>,
+}
+
+impl Destination {
+    /// Opens it.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let root = Dir::open(path).map_err(|source| Error::disk("opening the destination", path, source))?;
+        Ok(Self { path: path.to_path_buf(), root: Arc::new(root) })
+    }
+
+    /// What the buyer called it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A handle of it.
+    pub fn root(&self) -> Result<Dir, Error> {
+        self.root.duplicate().map_err(|source| Error::disk("opening the destination", &self.path, source))
+    }
+
+    /// Whether nothing of the buyer's is in it, so that nothing can stand in the way.
+    pub fn is_bare(&self) -> Result<bool, Error> {
+        let names = self.root.names();
+        let names = names.map_err(|source| Error::disk("looking at what is there", &self.path, source))?;
+        Ok(names.iter().all(|name| name == WORK_FOLDER))
+    }
+}
+
 impl Work {
-    /// Opens the destination, which exists, and makes the work folder in it. `since` is when the first run began.
-    pub fn open(path: &Path, transfer: &TransferId, since: Millis, trust: Trust) -> Result<Self, Error> {
+    /// Makes the work folder in the destination. `since` is when the first run began.
+    pub fn open(destination: &Destination, transfer: &TransferId, since: Millis, trust: Trust) -> Result<Self, Error> {
+        let (path, root) = (destination.path(), destination.root()?);
         let staging_name = transfer.to_hex();
         let opening = || {
-            let root = Dir::open(path)?;
             let above = root.make_own(WORK_FOLDER)?;
             let staging = above.make_own(staging_name.as_bytes())?;
             let above_inode = above.inode()?;
             let creation_mask = disk::creation_mask(&staging)?;
-            Ok((root, above, above_inode, staging, creation_mask))
+            Ok((above, above_inode, staging, creation_mask))
         };
-        let (root, above, above_inode, staging, creation_mask) =
+        let (above, above_inode, staging, creation_mask) =
             opening().map_err(|source| Error::disk("making the work folder", path, source))?;
         let (held, replaced) = (OnceCell::new(), OnceCell::new());
         let path = path.to_path_buf();

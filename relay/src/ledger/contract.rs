@@ -8,7 +8,7 @@ use handover_shared::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, 
 use handover_shared::protocol::message::{ClaimRecord, Event, EventKind, Phase};
 use handover_shared::protocol::relay::{Effect, Share, Storage, Terms, Transfer};
 
-use super::rows::{InviteRow, Offer, Segment, Seller};
+use super::rows::{InviteRow, Offer, Reserved, Segment, Seller};
 use super::*;
 
 /// Somewhere to open the same rows more than once.
@@ -173,11 +173,15 @@ fn reservations_add_up(place: &impl Place) {
     rows.insert(&first, &offer()).unwrap();
     rows.insert(&sample(2), &offer()).unwrap();
     assert_eq!(rows.reserved_bytes().unwrap(), 2 * 10 * (1 << 20));
+    let both = Reserved { bytes: 2 * 10 * (1 << 20), transfers: 2 };
+    assert_eq!(rows.reserved_by(first.terms.seller).unwrap(), both);
+    assert_eq!(rows.reserved_by(LinkKey([0xee; 32])).unwrap(), Reserved::default());
     let complete = Transfer { phase: Phase::Complete, durable: BlockCount(3), ..first.clone() };
     rows.update(&first, &complete).unwrap();
     assert_eq!(rows.reserved_bytes().unwrap(), 13 * (1 << 20));
     rows.update(&complete, &Transfer { storage: Storage::Deleted, ..complete.clone() }).unwrap();
     assert_eq!(rows.reserved_bytes().unwrap(), 10 * (1 << 20));
+    assert_eq!(rows.reserved_by(first.terms.seller).unwrap(), Reserved { bytes: 10 * (1 << 20), transfers: 1 });
 }
 
 fn sellers_and_invites_come_back(place: &impl Place) {
@@ -381,6 +385,7 @@ impl<B: Backend> Read for Counting<B> {
         segments(&self, id: TransferId, from: BlockIndex, limit: usize) -> Vec<Segment>;
         unsettled(&self, now: Millis, limit: usize) -> Vec<TransferId>;
         reserved_bytes(&self) -> u64;
+        reserved_by(&self, seller: LinkKey) -> Reserved;
         seller(&self, key: LinkKey) -> Option<Seller>;
         sellers(&self) -> Vec<Seller>;
         invite(&self, digest: Digest) -> Option<InviteRow>;

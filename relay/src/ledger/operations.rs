@@ -5,7 +5,7 @@ use handover_shared::ids::{BlockCount, BlockIndex, Digest, LinkKey, Locator, Mil
 use handover_shared::protocol::message::{Created, Fetching, Refused};
 use handover_shared::protocol::relay::{CheckedClaim, Effect, Peeking, Terms, Transfer};
 
-use super::rows::{InviteRow, Offer, Read, Segment, Seller, Write};
+use super::rows::{InviteRow, Offer, Read, Reserved, Segment, Seller, Write};
 use super::{Answer, LedgerError};
 
 /// Who may create transfers.
@@ -27,6 +27,10 @@ pub struct Allowance {
     pub transfer_bytes_max: u64,
     /// Sealed bytes of all transfers together.
     pub total_bytes_max: u64,
+    /// Sealed bytes of all live transfers of one seller.
+    pub seller_bytes_max: u64,
+    /// Live transfers of one seller.
+    pub seller_transfers_max: u64,
     /// How long a transfer may be kept, in milliseconds.
     pub expiry_ms_max: u64,
     /// What the storage has room for, in bytes.
@@ -44,6 +48,18 @@ pub struct Peeked {
     pub sealed_offer: Vec<u8>,
 }
 
+impl Allowance {
+    /// Sealed bytes that a new transfer may reserve, free space aside, beside what is reserved by all and by its seller.
+    pub fn bytes_left(&self, all_bytes: u64, own: Reserved) -> u64 {
+        if own.transfers >= self.seller_transfers_max {
+            return 0;
+        }
+        self.transfer_bytes_max
+            .min(self.total_bytes_max.saturating_sub(all_bytes))
+            .min(self.seller_bytes_max.saturating_sub(own.bytes))
+    }
+}
+
 /// Whether a `Create` may go on; nothing is stored.
 ///
 /// # Errors
@@ -55,7 +71,12 @@ pub fn admit(rows: &dyn Read, now: Millis, terms: &Terms, allowance: &Allowance)
     may_create(rows, terms.seller, allowance.enrolment)?.map_or_else(
         |refused| Ok(Err(refused)),
         |()| {
-            if let Err(refused) = fits(terms, now, rows.reserved_bytes()?, allowance) {
+            if let Err(refused) = fits(
+                terms,
+                now,
+                allowance.bytes_left(rows.reserved_bytes()?, rows.reserved_by(terms.seller)?),
+                allowance,
+            ) {
                 return Ok(Err(refused));
             }
             if rows.find(terms.locator)?.is_some() {
@@ -315,13 +336,13 @@ pub fn may_create(rows: &(impl Read + ?Sized), by: LinkKey, enrolment: Enrolment
     Ok(if may { Ok(()) } else { Err(Fault::NotEnrolled.into()) })
 }
 
-fn fits(terms: &Terms, now: Millis, reserved_bytes: u64, allowance: &Allowance) -> Result<(), Refused> {
+fn fits(terms: &Terms, now: Millis, allowed: u64, allowance: &Allowance) -> Result<(), Refused> {
     let latest = now.plus(allowance.expiry_ms_max);
     if terms.expires > latest {
         return Err(Refused::of(Fault::QuotaExceeded).with_time(latest));
     }
     let bytes = terms.blocks_max.0.saturating_mul(terms.block_size.sealed_bytes() as u64);
-    let allowed = allowance.transfer_bytes_max.min(allowance.total_bytes_max.saturating_sub(reserved_bytes));
+    // [S13.2] A transfer of no block is refused elsewhere, so nothing fits into nothing.
     if bytes > allowed {
         return Err(Refused::of(Fault::QuotaExceeded).with_number(allowed));
     }

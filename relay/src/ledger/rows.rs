@@ -69,6 +69,15 @@ pub struct InviteRow {
     pub revoked: Option<Millis>,
 }
 
+/// What one seller's live transfers take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reserved {
+    /// Sealed bytes: in full until a transfer is complete, then what is there.
+    pub bytes: u64,
+    /// Transfers whose blocks are not deleted.
+    pub transfers: u64,
+}
+
 /// Looks rows up.
 pub trait Read {
     /// The greatest time stored.
@@ -111,6 +120,11 @@ pub trait Read {
     /// # Errors
     /// See [`Self::time`].
     fn reserved_bytes(&self) -> Result<u64, LedgerError>;
+    /// What one seller's live transfers reserve, and how many they are.
+    ///
+    /// # Errors
+    /// See [`Self::time`].
+    fn reserved_by(&self, seller: LinkKey) -> Result<Reserved, LedgerError>;
     /// Somebody who is or was enrolled.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior, 
 
 use super::LedgerError;
 use super::columns::{Coded, Uint, fixed, optional, read_invite, read_seller, read_transfer, transfer_columns, tried};
-use super::rows::{Access, Backend, InviteRow, Offer, Read, Segment, Seller, Write};
+use super::rows::{Access, Backend, InviteRow, Offer, Read, Reserved, Segment, Seller, Write};
 
 /// The newest schema this program knows.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -203,6 +203,14 @@ impl Read for Sqlite {
         let sql = "SELECT ifnull(sum(reserved_bytes), 0) FROM transfers WHERE blocks_deleted = 0";
         let sum = self.one("sum the reservations", sql, [], |row| row.get::<_, Uint>(0))?;
         Ok(sum.map_or(0, |sum| sum.0))
+    }
+
+    fn reserved_by(&self, seller: LinkKey) -> Result<Reserved, LedgerError> {
+        let sql = "SELECT ifnull(sum(reserved_bytes), 0), count(*) FROM transfers
+            WHERE blocks_deleted = 0 AND seller = ?1";
+        let read =
+            |row: &Row<'_>| Ok(Reserved { bytes: row.get::<_, Uint>(0)?.0, transfers: row.get::<_, Uint>(1)?.0 });
+        Ok(self.one("sum a seller's reservations", sql, [&seller.0[..]], read)?.unwrap_or_default())
     }
 
     fn seller(&self, key: LinkKey) -> Result<Option<Seller>, LedgerError> {

@@ -17,15 +17,21 @@ use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
+use crate::admit::Large;
 use crate::cleanup::CleanupError;
+use crate::ledger::operations;
 use crate::ledger::{Causes, LedgerError};
 use crate::link::Peer;
 use crate::serve::Relay;
 
 /// How long a request may take to arrive.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// The number of the one request that can be long.
+const CREATE: u8 = 4;
 /// A request that needs no room of its own; there may be many at once.
 const SMALL_REQUEST_BYTES: usize = 16 * 1024;
+/// How long a message may take to be taken; whoever takes none keeps its memory.
+const TAKE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the last bytes of an answer may take to be acknowledged.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -128,12 +134,12 @@ async fn dispatch(relay: &Arc<Relay>, exchange: &mut Exchange, request: Request)
 
 impl Exchange {
     /// Reads the one request of a stream.
-    async fn request(&mut self, relay: &Relay) -> Result<Request, Trouble> {
+    async fn request(&mut self, relay: &Arc<Relay>) -> Result<Request, Trouble> {
         let read = async {
             let mut header = [0; HEADER_BYTES];
             self.recv.read_exact(&mut header).await.map_err(cut_short)?;
             let header = Header::of_bytes(header)?;
-            let _room = room_for(relay, header.body_bytes).await?;
+            let _room = room_for(relay, &self.peer, &header).await?;
             // Create and Enrol carry secrets.
             let mut body = Zeroizing::new(vec![0; header.body_bytes]);
             self.recv.read_exact(&mut body).await.map_err(cut_short)?;
@@ -145,7 +151,9 @@ impl Exchange {
     /// Sends a message.
     async fn reply(&mut self, reply: &Reply) -> Result<(), Trouble> {
         self.progress = Progress::Answered;
-        self.send.write_all(&reply.to_bytes()).await.map_err(Trouble::from)
+        // [S13.13]
+        let written = timeout(TAKE_TIMEOUT, self.send.write_all(&reply.to_bytes())).await;
+        written.unwrap_or(Err(WriteError::ClosedStream)).map_err(Trouble::from)
     }
 
     /// Ends the stream as its operation ended.
@@ -198,14 +206,27 @@ impl From<ReadError> for Trouble {
     }
 }
 
-/// Room for a request's body while it arrives; small ones need none.
-async fn room_for(relay: &Relay, body_bytes: usize) -> Result<Option<SemaphorePermit<'_>>, Trouble> {
-    if body_bytes <= SMALL_REQUEST_BYTES {
+/// Room for a request's body while it arrives; small ones need none. It is scarce, so strangers get none, and nobody
+/// gets all of it.
+///
+/// # Source
+/// SPEC [S13.13].
+async fn room_for<'a>(
+    relay: &'a Arc<Relay>,
+    peer: &Peer,
+    header: &Header,
+) -> Result<Option<(SemaphorePermit<'a>, Large)>, Trouble> {
+    if header.body_bytes <= SMALL_REQUEST_BYTES {
         return Ok(None);
     }
-    let kib = u32::try_from(body_bytes.div_ceil(1024)).or(Err(Fault::TooLarge))?;
+    if header.number == CREATE {
+        let (by, enrolment) = (peer.key, relay.limits.enrolment);
+        relay.ledger.read(move |rows, _| operations::may_create(rows, by, enrolment)).await??;
+    }
+    let large = relay.admit.large(peer.address.ip(), Instant::now()).ok_or(Fault::Busy)?;
+    let kib = u32::try_from(header.body_bytes.div_ceil(1024)).or(Err(Fault::TooLarge))?;
     let room = relay.requests.acquire_many(kib).await.or(Err(Trouble::Internal("the room for requests was closed")))?;
-    Ok(Some(room))
+    Ok(Some((room, large)))
 }
 
 fn cut_short(error: ReadExactError) -> Trouble {

@@ -24,9 +24,12 @@ const ENVELOPE_BYTES: usize = 104;
 
 pub(super) async fn hello(relay: &Arc<Relay>, by: LinkKey) -> Result<Reply, Trouble> {
     let allowance = relay.allowance().await?;
-    let (enrolled, reserved) = relay
+    let (enrolled, left) = relay
         .ledger
-        .read(move |rows, _| Ok((operations::may_create(rows, by, allowance.enrolment)?, rows.reserved_bytes()?)))
+        .read(move |rows, _| {
+            let left = allowance.bytes_left(rows.reserved_bytes()?, rows.reserved_by(by)?);
+            Ok((operations::may_create(rows, by, allowance.enrolment)?, left))
+        })
         .await?;
     // Some room is left for what others write until the transfer is created.
     let room = allowance.free_bytes / 16 * 15;
@@ -34,10 +37,7 @@ pub(super) async fn hello(relay: &Arc<Relay>, by: LinkKey) -> Result<Reply, Trou
         version: crate::VERSION.to_owned(),
         time: relay.ledger.now(),
         enrolled: enrolled.is_ok(),
-        transfer_bytes_max: allowance
-            .transfer_bytes_max
-            .min(allowance.total_bytes_max.saturating_sub(reserved))
-            .min(room),
+        transfer_bytes_max: left.min(room),
         expiry_ms_max: allowance.expiry_ms_max,
         expiry_ms_default: relay.limits.expiry_ms_default.min(allowance.expiry_ms_max),
     }))
@@ -147,6 +147,8 @@ impl Relay {
             enrolment: self.limits.enrolment,
             transfer_bytes_max: self.limits.transfer_bytes_max,
             total_bytes_max: self.limits.total_bytes_max,
+            seller_bytes_max: self.limits.seller_bytes_max,
+            seller_transfers_max: self.limits.seller_transfers_max,
             expiry_ms_max: self.limits.expiry_ms_max,
             free_bytes: free.saturating_sub(self.limits.free_bytes_min),
         })

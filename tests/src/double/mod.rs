@@ -1,8 +1,13 @@
 //! Doubles: they speak the real protocol to the real programs, and do as a test tells them.
 
+pub mod cage;
 pub mod relay;
 mod relay_honest;
 mod relay_script;
+pub mod seller;
+pub mod seller_archive;
+pub mod seller_wire;
+pub mod stranger;
 
 pub use relay::EvilRelay;
 pub use relay_honest::{Held, Store};

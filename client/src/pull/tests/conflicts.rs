@@ -86,7 +86,7 @@ fn a_policy_asked_for_at_the_end() {
         bench.receive();
         let answer = Answer::with(Some(policy));
         let tally = bench.end(&answer).unwrap();
-        clean_up(&bench.held, &bench.seller.transfer, Some(&bench.to())).unwrap();
+        clean_up(&bench.held, &bench.seller.transfer, Some(&bench.place())).unwrap();
         check(&bench, policy, tally);
         let asked = answer.asked.lock().unwrap();
         let [(4, shown)] = asked.as_slice() else { panic!("asked once, for four: {asked:?}") };
@@ -163,7 +163,7 @@ fn decisions_that_were_half_carried_out_are_finished() {
         // As after a crash just before the receipt: everything is done again, with nobody to ask.
         std::fs::remove_file(bench.held.file("receipt.sealed")).unwrap();
         let tally = bench.end(&Answer::with(None)).unwrap();
-        clean_up(&bench.held, &bench.seller.transfer, Some(&bench.to())).unwrap();
+        clean_up(&bench.held, &bench.seller.transfer, Some(&bench.place())).unwrap();
         check(&bench, policy, tally);
     }
 }

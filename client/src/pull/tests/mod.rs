@@ -1,6 +1,7 @@
 //! The buyer's side against archives made in memory, and against a real relay.
 
 mod conflicts;
+mod hostile;
 pub mod kit;
 mod placing;
 mod relay;
@@ -17,8 +18,9 @@ use self::kit::{Answer, Seller, Thing, Watcher};
 use super::ConflictPolicy;
 use super::checkpoint::{Checkpoint, Stage};
 use super::finish::Tally;
-use super::pipeline::Feedback;
+use super::pipeline::{Bounds, Feedback};
 use super::settle::{Ending, Site, clean_up};
+use super::work::Destination;
 use super::{kept, now};
 use crate::error::Error;
 use crate::home::Home;
@@ -55,13 +57,18 @@ impl Bench {
         self.scratch.path().join("to")
     }
 
+    fn place(&self) -> Destination {
+        Destination::open(&self.to()).unwrap()
+    }
+
     fn site(&self) -> Site {
         Site {
             folder: (*self.held).clone(),
             transfer: self.seller.transfer,
             key: self.seller.key.duplicate(),
             block_size: self.seller.size,
-            destination: Some(self.to()),
+            destination: Some(self.place()),
+            bounds: Bounds::of(&self.seller.reopened().summary),
             since: self.since,
             policy: self.policy,
             observer: self.watcher.clone(),
@@ -111,7 +118,7 @@ impl Bench {
     fn whole(&self, answer: Option<ConflictPolicy>) -> Tally {
         self.receive();
         let tally = self.end(&Answer::with(answer)).unwrap();
-        clean_up(&self.held, &self.seller.transfer, Some(&self.to())).unwrap();
+        clean_up(&self.held, &self.seller.transfer, Some(&self.place())).unwrap();
         tally
     }
 
