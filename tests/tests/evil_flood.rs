@@ -279,7 +279,7 @@ fn a_seller_cannot_fill_the_disk() {
     assert_eq!(refusal(announced(&nobody, 1).0, &nobody).0, Fault::NotEnrolled);
     let named = Request::Append(Named { transfer: first.transfer });
     assert_eq!(nobody.client.ask(&named).fault(), Some(Fault::NotEnrolled));
-    faults_table::record("stranger", "creates and appends beyond a quota", 18, "refused, with what is left");
+    faults_table::record("stranger", "creates and appends beyond a quota", 19, "refused, with what is left");
 }
 
 #[test] // [S2.2] [S3.1] [S11.3]
