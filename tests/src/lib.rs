@@ -11,6 +11,7 @@
 //! | [`data`] | seeded files and names |
 //! | [`needles`] | searches files and the memory of a process for what must not be there |
 //! | [`sim`] | the simulated world: three machines, one seeded clock, every fault |
+//! | [`fuzz`] | the bodies of the fuzz targets |
 //! | [`wait`] | the one place where time passes |
 //!
 //! A test says what must happen; it never sleeps. Every random choice comes from one seed, and a test that fails prints
@@ -20,6 +21,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "the kit runs inside tests only")]
 
 pub mod data;
+pub mod fuzz;
 pub mod needles;
 pub mod person;
 pub mod process;
