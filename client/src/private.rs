@@ -81,7 +81,9 @@ mod tests {
 
     #[test]
     fn escapes_what_drives_a_terminal_and_keeps_the_rest() {
-        let cases: [(&[u8], &str); 6] = [
+        let cases: [(&[u8], &str); 8] = [
+            ("a\u{34f}b\u{17b4}\u{1d173}\u{e01f0}".as_bytes(), "a\\u{34f}b\\u{17b4}\\u{1d173}\\u{e01f0}"),
+            ("\u{2764}\u{fe0f} 葛\u{e0100}".as_bytes(), "\u{2764}\u{fe0f} 葛\u{e0100}"),
             ("客户 عميل 😀.csv".as_bytes(), "客户 عميل 😀.csv"),
             (b"a\x1b[2Jb", "a\\u{1b}[2Jb"),
             ("a\u{202e}txt.exe".as_bytes(), "a\\u{202e}txt.exe"),
