@@ -1,8 +1,8 @@
 //! The plan: what is pushed, under which names, from where; on disk before the relay hears of the transfer.
 //!
 //! # Shape
-//! A head and then one record for every entry, in the archive's order, each `u32 length ‖ CBOR`; a length of zero ends
-//! it. A plan of a hundred thousand entries is read and written in constant memory.
+//! A head and then one record for every entry, in the archive's order, each `u32 length ‖ 8 bytes of BLAKE3 ‖ CBOR`; a
+//! length of zero ends it. A plan of a hundred thousand entries is read and written in constant memory.
 //!
 //! # Source
 //! SPEC [S14.1].
@@ -19,13 +19,14 @@ use handover_shared::codec;
 use minicbor::bytes::ByteVec;
 
 use crate::error::Error;
+use crate::home::checked::{self, LineHead};
 use crate::home::private_options;
 
 /// A record: a path, a link's target and where it comes from, with room to spare.
 const RECORD_BYTES_MAX: usize = 64 * 1024;
 /// The head names every path that was asked for.
 const HEAD_BYTES_MAX: usize = 16 * 1024 * 1024;
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Where the bytes of an entry come from.
 #[derive(Clone, PartialEq, Eq)]
@@ -211,8 +212,7 @@ impl PlanWriter {
     }
 
     fn put(&mut self, record: &[u8]) -> Result<(), Error> {
-        let written =
-            self.out.write_all(&(record.len() as u32).to_be_bytes()).and_then(|()| self.out.write_all(record));
+        let written = self.out.write_all(&checked::line(record));
         written.map_err(|source| Error::disk("writing the plan", &self.path, source))
     }
 }
@@ -251,9 +251,9 @@ impl PlanReader {
     /// As [`PlanReader::next`]; [`Error::State`] if there are fewer.
     pub fn skip(&mut self, entries: u64) -> Result<(), Error> {
         for _ in 0..entries {
-            let length = read_length(&mut self.file, &self.path, RECORD_BYTES_MAX)?;
-            let length = length.ok_or_else(|| damaged(&self.path))?;
-            let skipped = self.file.seek_relative(length as i64);
+            let head = read_head(&mut self.file, &self.path, RECORD_BYTES_MAX)?;
+            let head = head.ok_or_else(|| damaged(&self.path))?;
+            let skipped = self.file.seek_relative(head.length as i64);
             skipped.map_err(|source| Error::disk("reading the plan", &self.path, source))?;
         }
         Ok(())
@@ -270,21 +270,20 @@ impl PlanReader {
     }
 }
 
-fn read_length(file: &mut impl Read, path: &Path, bytes_max: usize) -> Result<Option<usize>, Error> {
-    let mut length = [0u8; 4];
-    file.read_exact(&mut length).map_err(|source| Error::disk("reading the plan", path, source))?;
-    match u32::from_be_bytes(length) as usize {
-        0 => Ok(None),
-        length if length > bytes_max => Err(damaged(path)),
-        length => Ok(Some(length)),
+fn read_head(file: &mut impl Read, path: &Path, bytes_max: usize) -> Result<Option<LineHead>, Error> {
+    let head = LineHead::read(file).map_err(|source| Error::disk("reading the plan", path, source))?;
+    match head.length {
+        0 if head.fits(&[]) => Ok(None),
+        1.. if head.length <= bytes_max => Ok(Some(head)),
+        _ => Err(damaged(path)),
     }
 }
 
 fn read_record(file: &mut impl Read, path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, Error> {
-    let Some(length) = read_length(file, path, bytes_max)? else { return Ok(None) };
-    let mut record = vec![0u8; length];
+    let Some(head) = read_head(file, path, bytes_max)? else { return Ok(None) };
+    let mut record = vec![0u8; head.length];
     file.read_exact(&mut record).map_err(|source| Error::disk("reading the plan", path, source))?;
-    Ok(Some(record))
+    if head.fits(&record) { Ok(Some(record)) } else { Err(damaged(path)) }
 }
 
 fn damaged(path: &Path) -> Error {

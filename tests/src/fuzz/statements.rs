@@ -83,6 +83,8 @@ fn identity(text: &str) {
         let again = Identity::of_openssh(&identity.to_openssh()).expect("what was written can be read");
         assert!(again.public() == identity.public() && again.comment() == identity.comment());
         assert!(!identity.comment().contains(['\n', '\r']));
+        let signature = proof::sign(Kind::Offer, "text", &identity).expect("whoever is read can sign");
+        assert!(proof::verify(Kind::Offer, "text", &signature).is_ok_and(|signer| signer == identity.public()));
         let secret = format!("{identity:?}");
         assert_eq!(
             secret,
