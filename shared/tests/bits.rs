@@ -17,9 +17,7 @@ use handover_shared::invite::Invite;
 use handover_shared::keys::code::{RelayAddress, Ticket, WordList};
 use handover_shared::keys::hybrid;
 use handover_shared::keys::schedule::{open_envelope, seal_envelope};
-use handover_shared::proof::{
-    self, ClaimCheck, ClaimText, KeptOffer, Kind, OfferText, ReceiptText, SealText,
-};
+use handover_shared::proof::{self, ClaimCheck, ClaimText, KeptOffer, Kind, OfferText, ReceiptText, SealText};
 use zeroize::Zeroizing;
 
 /// The part of anything that is flipped bit by bit.
@@ -155,13 +153,9 @@ fn no_altered_envelope_or_share_opens() {
 #[test] // [S5.1] [S5.2] [S5.5]
 fn an_altered_code_or_invite_is_never_another() {
     let world = World::new();
-    let forms = [
-        world.code.to_text().to_string(),
-        world.code.to_words(WordList::English).to_string(),
-    ];
+    let forms = [world.code.to_text().to_string(), world.code.to_words(WordList::English).to_string()];
     for form in &forms {
-        let is_another =
-            |text: &String| Ticket::parse(text).is_ok_and(|it| it.code.expose() != world.code.expose());
+        let is_another = |text: &String| Ticket::parse(text).is_ok_and(|it| it.code.expose() != world.code.expose());
         let others = taken(flipped_text(form), is_another);
         // Words have five bits of check alone: a word that becomes another word can pass.
         assert!(others.is_empty() || form.contains(' ') && others.len() <= 1, "{others:?}");

@@ -126,7 +126,8 @@ impl Sqlite {
                 by: optional(row, 3, LinkKey::from_slice)?,
             })
         })?;
-        Ok(transfer)
+        // A row, or one of those that hang on it, was changed by something else than this program.
+        if transfer.is_sound() { Ok(transfer) } else { Err(LedgerError::Corrupt { what: "transfer" }) }
     }
 
     fn put_events(&mut self, transfer: &Transfer, known: usize) -> Result<(), LedgerError> {

@@ -2,6 +2,8 @@
 //! and nothing that is damaged passes for whole.
 
 mod client;
+mod damage;
+mod relay;
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -14,8 +16,14 @@ pub fn journals(data: &[u8]) {
     FOLDER.with_borrow_mut(|folder| {
         let folder = folder.get_or_insert_with(|| tempfile::tempdir().expect("a folder for temporary files"));
         let take = &mut Take::new(rest);
-        match choice % 1 {
-            _ => client::any_file(folder.path(), take),
+        match choice % 8 {
+            0 | 1 => client::any_file(folder.path(), take),
+            2 => damage::marks(folder.path(), take),
+            3 => damage::records(folder.path(), take),
+            4 => damage::plan(folder.path(), take),
+            5 => damage::received(folder.path(), take),
+            6 => damage::secrets(folder.path(), take),
+            _ => relay::relay(folder.path(), take),
         }
         empty(folder.path());
     });

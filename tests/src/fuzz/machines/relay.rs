@@ -185,6 +185,7 @@ impl Promised {
         if now >= EXPIRES && is_allowed && !before.phase.is_final() && before != after {
             assert!(after.phase.is_final() || after.fetched != before.fetched, "its time was over");
         }
+        assert!(after.is_sound());
         self.check_events(before, after);
     }
 
