@@ -353,10 +353,10 @@ impl RecordsReader {
     ///
     /// # Errors
     /// As [`RecordsReader::open`].
-    pub fn next(&mut self) -> Result<Option<Listed>, Error> {
+    pub fn read(&mut self) -> Result<Option<Listed>, Error> {
         let Some(head) = self.head()? else { return Ok(None) };
         let mut line = vec![0u8; head.length];
-        self.read(&mut line)?;
+        self.fill(&mut line)?;
         if !head.fits(&line) {
             return Err(self.damaged());
         }
@@ -368,14 +368,14 @@ impl RecordsReader {
             return Ok(None);
         }
         let mut head = [0u8; LINE_HEAD_BYTES];
-        self.read(&mut head)?;
+        self.fill(&mut head)?;
         let head = LineHead::parse(head);
         let taken = (LINE_HEAD_BYTES + head.length) as u64;
         self.left = self.left.checked_sub(taken).ok_or_else(|| self.damaged())?;
         if head.length > LINE_BYTES_MAX { Err(self.damaged()) } else { Ok(Some(head)) }
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
         let read = self.file.read_exact(buffer);
         read.map_err(|source| Error::disk("reading the list of records", &self.path, source))
     }

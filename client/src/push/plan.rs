@@ -263,7 +263,7 @@ impl PlanReader {
     ///
     /// # Errors
     /// [`Error::Disk`], [`Error::State`] if it is damaged.
-    pub fn next(&mut self) -> Result<Option<Planned>, Error> {
+    pub fn read(&mut self) -> Result<Option<Planned>, Error> {
         let Some(bytes) = read_record(&mut self.file, &self.path, RECORD_BYTES_MAX)? else { return Ok(None) };
         let wire: RecordWire = codec::decode(&bytes).map_err(|_fault| damaged(&self.path))?;
         of_wire(wire).map(Some).ok_or_else(|| damaged(&self.path))
@@ -333,20 +333,20 @@ mod tests {
         assert!(reader.head().has_stdin());
         let mut sources = Vec::new();
         for planned in &entries {
-            let read = reader.next().unwrap().unwrap();
+            let read = reader.read().unwrap().unwrap();
             assert!(read == *planned);
             if let Planned::Entry(entry, origin) = &read {
                 sources.push(reader.head().source(&entry.path, origin));
             }
         }
-        assert!(reader.next().unwrap().is_none());
+        assert!(reader.read().unwrap().is_none());
         let expected: [Option<PathBuf>; 3] =
             [None, Some("/srv/shop/客户.csv".into()), Some("/elsewhere/caf\u{e9}".into())];
         assert_eq!(sources, expected);
 
         let mut reader = PlanReader::open(&path).unwrap();
         reader.skip(3).unwrap();
-        assert!(reader.next().unwrap().unwrap() == entries[3]);
+        assert!(reader.read().unwrap().unwrap() == entries[3]);
         assert!(PlanReader::open(&path).unwrap().skip(5).is_err());
     }
 
@@ -361,8 +361,8 @@ mod tests {
         for length in 0..bytes.len() {
             std::fs::write(&path, &bytes[..length]).unwrap();
             let read = PlanReader::open(&path).and_then(|mut reader| {
-                reader.next()?;
-                reader.next()
+                reader.read()?;
+                reader.read()
             });
             assert!(read.is_err(), "{length} bytes");
         }

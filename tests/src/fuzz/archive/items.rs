@@ -48,10 +48,7 @@ pub fn items(take: &mut Take<'_>) {
         let mut events = reader.frame(location, &raw);
         let event = events.next().expect("one item, one event");
         assert_eq!(event.is_ok(), may_be, "{event:?}");
-        let Ok(event) = event else {
-            drop(events);
-            return stays_refused(&mut reader);
-        };
+        let Ok(event) = event else { return stays_refused(&mut reader) };
         assert!(events.next().is_none());
         tree.take(&event);
         match event {

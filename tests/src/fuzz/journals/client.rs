@@ -85,7 +85,7 @@ fn read_transfer(folder: &Folder) {
 
 fn read_plan(path: &Path) {
     let Ok(mut plan) = PlanReader::open(path) else { return };
-    while let Ok(Some(planned)) = plan.next() {
+    while let Ok(Some(planned)) = plan.read() {
         assert!(!planned.path().as_bytes().is_empty());
     }
 }
@@ -94,7 +94,7 @@ fn read_journal(marks: PathBuf, records: PathBuf) {
     if let Ok(metadata) = fs::metadata(&records)
         && let Ok(mut lines) = RecordsReader::open(&records, metadata.len(), 0)
     {
-        while let Ok(Some(_)) = lines.next() {}
+        while let Ok(Some(_)) = lines.read() {}
     }
     let Ok(journal) = Journal::open(marks, records) else { return };
     let made = journal.made();

@@ -102,7 +102,7 @@ pub fn records(folder: &Path, take: &mut Take<'_>) {
     let Ok(mut reader) = RecordsReader::open(&path, bytes, skip) else { return };
     let mut read = Vec::new();
     loop {
-        match reader.next() {
+        match reader.read() {
             Ok(Some(line)) => read.push(line),
             Ok(None) => break assert!(read == written[skip as usize..], "damaged, and taken for whole"),
             Err(_) => break assert!(written[skip as usize..].starts_with(&read), "other lines than were written"),
@@ -124,7 +124,7 @@ pub fn plan(folder: &Path, take: &mut Take<'_>) {
     assert!(*reader.head() == head, "another head than was written");
     let mut read = Vec::new();
     loop {
-        match reader.next() {
+        match reader.read() {
             Ok(Some(planned)) => read.push(planned),
             Ok(None) => break assert!(read == written, "damaged, and taken for whole"),
             Err(_) => break assert!(written.starts_with(&read), "another plan than was written"),
@@ -172,12 +172,13 @@ fn receipt(folder: &Path, take: &mut Take<'_>) {
 pub fn secrets(folder: &Path, take: &mut Take<'_>) {
     let home = Home::open(Some(folder)).expect("a folder");
     let held = home.new_transfer().expect("a transfer");
-    let mut secrets = Secrets::default();
-    secrets.code = take.any();
-    secrets.content_key = take.any();
-    secrets.share = take.any();
-    secrets.link_seed = take.any();
-    secrets.hybrid_seed = take.any();
+    let secrets = Secrets {
+        code: take.any(),
+        content_key: take.any(),
+        share: take.any(),
+        link_seed: take.any(),
+        hybrid_seed: take.any(),
+    };
     held.store_secrets(&secrets).expect("a disk");
     damage(&held.file("secrets"), take);
     let Ok(read) = held.secrets() else { return };
