@@ -156,7 +156,9 @@ fn operate(rows: &mut Sqlite, take: &mut Take<'_>) {
                 }
             })
         });
-        assert!(is_sound || kind == 3 || done.is_err(), "damaged, and taken for whole");
+        // A refusal takes nothing.
+        let is_taken = done.as_ref().is_ok_and(|taken| *taken);
+        assert!(is_sound || kind == 3 || !is_taken, "damaged, and taken for whole");
         // Erasing goes before deleting, whatever is there.
         assert!(kind != 8 || done.as_ref().is_ok_and(|fits| *fits) || done.is_err());
         if done.is_err() {
