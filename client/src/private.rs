@@ -63,9 +63,11 @@ pub fn escaped(bytes: &[u8]) -> String {
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            // Between them are the variation selectors, which belong to the sign before them.
+            | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{e0fff}')
 }
 
 #[cfg(test)]
@@ -79,7 +81,9 @@ mod tests {
 
     #[test]
     fn escapes_what_drives_a_terminal_and_keeps_the_rest() {
-        let cases: [(&[u8], &str); 6] = [
+        let cases: [(&[u8], &str); 8] = [
+            ("a\u{34f}b\u{17b4}\u{1d173}\u{e01f0}".as_bytes(), "a\\u{34f}b\\u{17b4}\\u{1d173}\\u{e01f0}"),
+            ("\u{2764}\u{fe0f} 葛\u{e0100}".as_bytes(), "\u{2764}\u{fe0f} 葛\u{e0100}"),
             ("客户 عميل 😀.csv".as_bytes(), "客户 عميل 😀.csv"),
             (b"a\x1b[2Jb", "a\\u{1b}[2Jb"),
             ("a\u{202e}txt.exe".as_bytes(), "a\\u{202e}txt.exe"),

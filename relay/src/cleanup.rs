@@ -90,8 +90,13 @@ impl Relay {
     /// The first failure.
     pub(crate) async fn recover(self: &Arc<Self>) -> Result<(), CleanupError> {
         self.sweep().await?;
-        for id in self.blocking("list segments", |relay| relay.segments.transfers()).await? {
-            let row = self.ledger.read(move |rows, _| rows.transfer(id)).await?;
+        let stored = self.blocking("list segments", |relay| relay.segments.transfers()).await?;
+        // Blocks come after their transfer's row, and rows are for ever: this is not what a crash leaves.
+        if !stored.is_empty() && self.ledger.read(|rows, _| rows.transfers(1)).await?.is_empty() {
+            return Err(LedgerError::Lost.into());
+        }
+        for id in stored {
+            let row = self.ledger.read(move |rows, _| operations::load(rows, id)).await?;
             let is_kept = row.is_some_and(|transfer| transfer.storage == Storage::Kept);
             if is_kept {
                 self.remove_orphans(id).await?;
@@ -100,7 +105,7 @@ impl Relay {
             }
         }
         for id in self.blocking("list shares", |relay| relay.shares.transfers()).await? {
-            let row = self.ledger.read(move |rows, _| rows.transfer(id)).await?;
+            let row = self.ledger.read(move |rows, _| operations::load(rows, id)).await?;
             if !row.is_some_and(|transfer| transfer.share == Share::Kept) {
                 self.blocking("erase a share", move |relay| relay.shares.erase(id)).await?;
             }

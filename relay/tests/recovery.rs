@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use handover_relay::cleanup::CleanupError;
 use handover_relay::home::{HomeError, ledger_path};
 use handover_relay::ledger::rows::Read;
 use handover_relay::ledger::{LedgerError, SCHEMA_VERSION, Sqlite, once, operations};
@@ -81,6 +82,46 @@ async fn segments_and_shares_that_no_row_names_go_at_the_start() {
     assert_eq!(names(&own), kept);
     assert_eq!(names(&segments), [parcel.id.to_hex()]);
     assert_eq!(names(&shares), [parcel.id.to_hex()]);
+    assert_eq!(Client::connect(&running, 1).await.append(&parcel, 2..3).await, 3);
+}
+
+#[tokio::test] // [S13.3] [S13.9]
+async fn a_damaged_ledger_deletes_nothing() {
+    let (folder, hand) = (tempfile::tempdir().unwrap(), Hand::new());
+    let running = start(folder.path(), &hand).await;
+    let (seller, parcel) = (Client::seller(&running, 1).await, Parcel::new(1));
+    parcel.create_by(&seller).await;
+    seller.append(&parcel, 0..2).await;
+    running.kill().await;
+    let share = folder.path().join("shares").join(parcel.id.to_hex());
+    let blocks = folder.path().join("segments").join(parcel.id.to_hex());
+    let whole = fs::read(ledger_path(folder.path())).unwrap();
+    for damage in [
+        "UPDATE transfers SET blocks_deleted = 1",
+        "UPDATE transfers SET share_erased = 1",
+        "UPDATE transfers SET phase = 3",
+        "UPDATE transfers SET phase = 2, ended = 1, share_erased = 1, blocks_deleted = 1",
+        "UPDATE transfers SET durable = 1 << 40",
+        "DELETE FROM events",
+    ] {
+        let connection = rusqlite::Connection::open(ledger_path(folder.path())).unwrap();
+        assert!(connection.execute(damage, []).unwrap() > 0);
+        connection.close().unwrap();
+
+        let refused = Relay::start(config(folder.path())).await;
+
+        let Err(StartError::Recovery(CleanupError::Ledger(error))) = refused else { panic!("started after {damage}") };
+        assert!(matches!(error, LedgerError::Corrupt { .. }), "{damage}: {error}");
+        assert!(share.exists() && blocks.exists(), "{damage}");
+        fs::write(ledger_path(folder.path()), &whole).unwrap();
+    }
+    fs::write(ledger_path(folder.path()), b"").unwrap();
+    let refused = Relay::start(config(folder.path())).await;
+    assert!(matches!(refused, Err(StartError::Recovery(CleanupError::Ledger(LedgerError::Lost)))));
+    assert!(share.exists() && blocks.exists());
+    fs::write(ledger_path(folder.path()), &whole).unwrap();
+
+    let running = start(folder.path(), &hand).await;
     assert_eq!(Client::connect(&running, 1).await.append(&parcel, 2..3).await, 3);
 }
 

@@ -116,6 +116,23 @@ fn identities_are_kept_as_openssh_keys() {
     assert!(matches!(PublicIdentity::of_openssh(&"x".repeat(20_000)), Err(IdentityFault::TooLong { .. })));
 }
 
+#[test]
+fn a_key_file_whose_halves_do_not_fit_is_refused_when_it_is_read() {
+    let file = Identity::generate(&mut Counting(5), "ada@example").to_openssh();
+    let (mut tried, mut read) = (0, 0);
+    for (at, char) in file.char_indices().filter(|(_, char)| char.is_ascii_alphanumeric()) {
+        let mut altered = file.to_string();
+        altered.replace_range(at..=at, if char == 'A' { "B" } else { "A" });
+        tried += 1;
+        let Ok(identity) = Identity::of_openssh(&altered) else { continue };
+        read += 1;
+        let signature = proof::sign(Kind::Offer, "text", &identity).expect("whoever is read can sign");
+        assert_eq!(proof::verify(Kind::Offer, "text", &signature), Ok(identity.public()));
+    }
+    // What can be altered is the comment, and the file's check number if both copies of it were.
+    assert!(tried > 300 && read < 40, "{read} of {tried}");
+}
+
 #[test] // [S4.3] [S4.4]
 fn derivations_differ_from_each_other() {
     let world = World::new();

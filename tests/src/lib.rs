@@ -17,6 +17,7 @@
 //! | [`faults_table`] | what was tried against the programs, and what came of it, as the tests found it |
 //! | [`needles`] | searches files and the memory of a process for what must not be there |
 //! | [`sim`] | the simulated world: three machines, one seeded clock, every fault |
+//! | [`fuzz`] | the bodies of the fuzz targets |
 //! | [`wait`] | the one place where time passes |
 //!
 //! A test says what must happen; it never sleeps. Every random choice comes from one seed, and a test that fails prints
@@ -30,6 +31,7 @@ pub mod data;
 pub mod disk;
 pub mod double;
 pub mod faults_table;
+pub mod fuzz;
 pub mod needles;
 pub mod person;
 pub mod process;

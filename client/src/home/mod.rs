@@ -11,6 +11,7 @@
 //!
 //! Folders are 0700, files 0600, and a file is replaced whole: written beside, synced, renamed.
 
+pub(crate) mod checked;
 pub mod identity;
 pub mod relays;
 pub mod transfers;

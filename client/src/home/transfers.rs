@@ -3,7 +3,7 @@
 //! | file | what | who writes it |
 //! |---|---|---|
 //! | `facts.json` | [`Facts`]: what a person may ask about | both |
-//! | `secrets` | [`Secrets`], CBOR; values are dropped as soon as they are of no more use | both |
+//! | `secrets` | [`Secrets`], CBOR behind a check; values are dropped as soon as they are of no more use | both |
 //! | `lock` | held by the run that works on it | both |
 //! | `told` | that the run which ended it has said so to the end | `push`, `wait` |
 //! | `plan`, `records`, `marks-*` | the seller's journal | `push` |
@@ -22,7 +22,7 @@ use handover_shared::keys::code::RelayAddress;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::{private_options, read_private, sync_folder, write_private};
+use super::{checked, private_options, read_private, sync_folder, write_private};
 use crate::error::Error;
 
 const TOLD: &str = "told";
@@ -270,11 +270,13 @@ impl Folder {
         let path = self.file("secrets");
         match read_private(&path, SECRETS_BYTES_MAX)?.map(Zeroizing::new) {
             None => Ok(Secrets::default()),
-            Some(bytes) => codec::decode(&bytes).map_err(|fault| Error::State {
-                what: "a transfer's secrets are damaged",
-                path,
-                source: Some(fault.into()),
-            }),
+            Some(bytes) => {
+                let damaged = |source| Error::State { what: "a transfer's secrets are damaged", path, source };
+                match checked::body(&bytes).map(codec::decode) {
+                    Some(decoded) => decoded.map_err(|fault| damaged(Some(fault.into()))),
+                    None => Err(damaged(None)),
+                }
+            }
         }
     }
 
@@ -366,7 +368,8 @@ impl Held {
     /// [`Error::Disk`].
     pub fn store_secrets(&self, secrets: &Secrets) -> Result<(), Error> {
         let path = self.file("secrets");
-        let bytes = Zeroizing::new(codec::encode(secrets));
+        let body = Zeroizing::new(codec::encode(secrets));
+        let bytes = Zeroizing::new(checked::file(&body));
         // The old inode is opened before the rename takes its name away, and overwritten after the new one is safe.
         let old = private_options().write(true).open(&path).ok();
         write_private(&path, &bytes)?;

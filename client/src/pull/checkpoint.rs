@@ -16,9 +16,9 @@ use minicbor::{Decode, Encode};
 use super::disk::Dir;
 use super::place::PlacerState;
 use crate::error::Error;
-use crate::home::{read_private, write_private};
+use crate::home::{checked, read_private, write_private};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const CHECKPOINT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// How far a pull is.
@@ -59,7 +59,7 @@ impl Checkpoint {
     /// [`Error::Disk`]. One that cannot be understood counts as none: what is placed will be found again.
     pub fn read(path: &Path) -> Result<Option<Self>, Error> {
         let Some(bytes) = read_private(path, CHECKPOINT_BYTES_MAX)? else { return Ok(None) };
-        let checkpoint: Option<Self> = codec::decode(&bytes).ok();
+        let checkpoint: Option<Self> = checked::body(&bytes).and_then(|body| codec::decode(body).ok());
         if checkpoint.is_none() {
             tracing::warn!("the checkpoint cannot be read; beginning anew");
         }
@@ -68,7 +68,7 @@ impl Checkpoint {
 
     /// Replaces the checkpoint; everything before it has been synced.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        write_private(path, &codec::encode(self))
+        write_private(path, &checked::file(&codec::encode(self)))
     }
 
     /// Removes the checkpoint.
@@ -210,7 +210,10 @@ mod tests {
     fn a_damaged_checkpoint_counts_as_none() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("checkpoint");
-        for bytes in [&b""[..], b"nonsense", &codec::encode(&Checkpoint { version: 9, ..checkpoint(1) })] {
+        let mut altered = checked::file(&codec::encode(&checkpoint(1)));
+        altered[12] ^= 1;
+        let other = checked::file(&codec::encode(&Checkpoint { version: 9, ..checkpoint(1) }));
+        for bytes in [&b""[..], b"nonsense", &altered, &other] {
             std::fs::write(&path, bytes).unwrap();
             assert!(Checkpoint::read(&path).unwrap().is_none());
         }

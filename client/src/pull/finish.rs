@@ -24,7 +24,7 @@ use super::work::Work;
 use super::{Conflict, ConflictPolicy, Decide, shown_path};
 use crate::error::Error;
 use crate::event::{Event, ExceptionReason, Observer};
-use crate::home::{read_private, write_private};
+use crate::home::{checked, read_private, write_private};
 use crate::private::Private;
 
 /// Conflicts that are shown to the person.
@@ -89,7 +89,7 @@ impl Finish<'_> {
             None => {
                 let policy = self.decided(policy, decide)?;
                 let moves = self.plan(policy)?;
-                write_private(&self.moves, &codec::encode(&moves))?;
+                write_private(&self.moves, &checked::file(&codec::encode(&moves)))?;
                 moves
             }
         };
@@ -102,11 +102,13 @@ impl Finish<'_> {
 
     fn kept_moves(&self) -> Result<Option<Vec<Move>>, Error> {
         let Some(bytes) = read_private(&self.moves, MOVES_BYTES_MAX)? else { return Ok(None) };
-        codec::decode(&bytes).map(Some).map_err(|fault| Error::State {
+        let damaged = |source: Option<Box<dyn std::error::Error + Send + Sync>>| Error::State {
             what: "the list of moves is damaged",
             path: self.moves.clone(),
-            source: Some(fault.into()),
-        })
+            source,
+        };
+        let body = checked::body(&bytes).ok_or_else(|| damaged(None))?;
+        codec::decode(body).map(Some).map_err(|fault| damaged(Some(fault.into())))
     }
 
     fn trouble(&self, source: io::Error) -> Error {

@@ -24,7 +24,7 @@ use super::ConflictPolicy;
 use super::finish::Tally;
 use crate::error::Error;
 use crate::home::transfers::{Folder, Role};
-use crate::home::{Home, read_private, write_private};
+use crate::home::{Home, checked, read_private, write_private};
 
 const CODE_HASH: &str = "code.hash";
 const OFFER_SUMMARY: &str = "offer.summary";
@@ -87,7 +87,7 @@ fn damaged(what: &'static str, path: PathBuf, source: Option<Box<dyn std::error:
 pub(super) fn write_offer(folder: &Folder, offer: &OpenedOffer, locator: &Locator) -> Result<(), Error> {
     write_private(&folder.file(CODE_HASH), code_hash(locator).to_hex().as_bytes())?;
     write_private(&folder.file(OFFER_SUMMARY), &offer.summary.to_bytes())?;
-    write_private(&folder.file(OFFER_HASH), offer.sealed_digest.to_hex().as_bytes())?;
+    write_private(&folder.file(OFFER_HASH), &checked::file(&offer.sealed_digest.0))?;
     write_statement(folder, Kept::Offer, &offer.statement, &offer.signature)
 }
 
@@ -97,8 +97,10 @@ pub(super) fn read_offer(folder: &Folder, transfer: &TransferId) -> Result<Opene
     let (statement, signature) = read_statement(folder, Kept::Offer)?.ok_or_else(|| missing(Kept::Offer.files().0))?;
     let summary = read_private(&folder.file(OFFER_SUMMARY), OFFER_MESSAGE_BYTES_MAX as u64)?
         .ok_or_else(|| missing(OFFER_SUMMARY))?;
-    let hash = read_text(folder.file(OFFER_HASH), 64)?.ok_or_else(|| missing(OFFER_HASH))?;
-    let sealed_digest = Digest::from_hex(&hash).ok_or_else(|| missing(OFFER_HASH))?;
+    let hash = read_private(&folder.file(OFFER_HASH), 64)?.ok_or_else(|| missing(OFFER_HASH))?;
+    let sealed_digest = checked::body(&hash).and_then(Digest::from_slice);
+    let sealed_digest =
+        sealed_digest.ok_or_else(|| damaged("the kept offer does not check", folder.file(OFFER_HASH), None))?;
     proof::reopen_offer(KeptOffer { statement, signature, summary, sealed_digest }, transfer).map_err(|fault| {
         damaged("the kept offer does not check", folder.file(Kept::Offer.files().0), Some(fault.into()))
     })
@@ -154,17 +156,23 @@ pub(super) fn read_answer(folder: &Folder) -> Result<Option<ConflictPolicy>, Err
 
 /// Keeps the receipt as it goes to the seller; the last file to be written before it may be delivered.
 pub(super) fn write_sealed_receipt(folder: &Folder, sealed: &[u8]) -> Result<(), Error> {
-    write_private(&folder.file(SEALED_RECEIPT), sealed)
+    write_private(&folder.file(SEALED_RECEIPT), &checked::file(sealed))
 }
 
-/// The receipt as it goes to the seller.
+/// The receipt as it goes to the seller; a damaged one counts as none, and is signed again.
 pub(super) fn read_sealed_receipt(folder: &Folder) -> Result<Option<Vec<u8>>, Error> {
-    read_private(&folder.file(SEALED_RECEIPT), SEALED_RECEIPT_BYTES_MAX as u64)
+    let kept = read_private(&folder.file(SEALED_RECEIPT), 2 * SEALED_RECEIPT_BYTES_MAX as u64)?;
+    let sealed = kept.as_deref().and_then(checked::body).map(<[u8]>::to_vec);
+    if kept.is_some() && sealed.is_none() {
+        // The relay takes one receipt alone: a damaged one must not be it.
+        tracing::warn!("the kept receipt is damaged; signing anew");
+    }
+    Ok(sealed)
 }
 
 /// Keeps what became of everything.
 pub(super) fn write_outcome(folder: &Folder, tally: &Tally) -> Result<(), Error> {
-    write_private(&folder.file(OUTCOME), &codec::encode(tally))
+    write_private(&folder.file(OUTCOME), &checked::file(&codec::encode(tally)))
 }
 
 /// What became of everything.
@@ -173,5 +181,6 @@ pub(super) fn read_outcome(folder: &Folder) -> Result<Tally, Error> {
     let Some(bytes) = read_private(&path, 1024)? else {
         return Err(damaged("a file of the transfer is missing", path, None));
     };
-    codec::decode(&bytes).map_err(|fault| damaged("the outcome is damaged", path, Some(fault.into())))
+    let Some(body) = checked::body(&bytes) else { return Err(damaged("the outcome is damaged", path, None)) };
+    codec::decode(body).map_err(|fault| damaged("the outcome is damaged", path, Some(fault.into())))
 }

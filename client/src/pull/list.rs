@@ -2,7 +2,7 @@
 //! at the end; a run that continues cuts it back to its checkpoint.
 //!
 //! # Shape
-//! Lines of `u32 length ‖ CBOR [record, fate, name or null, marks]`.
+//! Lines of `u32 length ‖ 8 bytes of BLAKE3 ‖ CBOR [record, fate, name or null, marks]`.
 
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -14,6 +14,7 @@ use handover_shared::limits::PATH_BYTES_MAX;
 use minicbor::{Decode, Encode};
 
 use crate::error::Error;
+use crate::home::checked::{self, LineHead};
 use crate::home::private_options;
 
 /// A path and a target at their longest, and everything else.
@@ -95,7 +96,6 @@ pub(super) struct ListWriter {
     file: BufWriter<File>,
     path: PathBuf,
     bytes: u64,
-    line: Vec<u8>,
 }
 
 impl ListWriter {
@@ -111,17 +111,14 @@ impl ListWriter {
             Ok(file)
         };
         let file = opening().map_err(|source| Error::disk("opening the list", path, source))?;
-        Ok(Self { file: BufWriter::with_capacity(64 * 1024, file), path: path.into(), bytes, line: Vec::new() })
+        Ok(Self { file: BufWriter::with_capacity(64 * 1024, file), path: path.into(), bytes })
     }
 
     /// Appends a line.
     pub fn push(&mut self, line: &Line) -> Result<(), Error> {
-        let body = codec::encode(line);
-        self.line.clear();
-        self.line.extend_from_slice(&(body.len() as u32).to_be_bytes());
-        self.line.extend_from_slice(&body);
-        self.bytes += self.line.len() as u64;
-        self.file.write_all(&self.line).map_err(|source| Error::disk("writing the list", &self.path, source))
+        let line = checked::line(&codec::encode(line));
+        self.bytes += line.len() as u64;
+        self.file.write_all(&line).map_err(|source| Error::disk("writing the list", &self.path, source))
     }
 
     /// Hands everything to the system, and says how long the list is.
@@ -151,18 +148,19 @@ impl ListReader {
     }
 
     fn read(&mut self) -> io::Result<Option<Line>> {
-        let mut head = [0; 4];
         if self.file.limit() == 0 {
             return Ok(None);
         }
-        self.file.read_exact(&mut head)?;
-        let bytes = u32::from_be_bytes(head) as usize;
+        let head = LineHead::read(&mut self.file)?;
         let damaged = || io::Error::new(io::ErrorKind::InvalidData, "the list is damaged");
-        if bytes > LINE_BYTES_MAX {
+        if head.length > LINE_BYTES_MAX {
             return Err(damaged());
         }
-        self.line.resize(bytes, 0);
+        self.line.resize(head.length, 0);
         self.file.read_exact(&mut self.line)?;
+        if !head.fits(&self.line) {
+            return Err(damaged());
+        }
         codec::decode(&self.line).map(Some).map_err(|_fault| damaged())
     }
 }

@@ -25,6 +25,8 @@ mod names;
 mod pipeline;
 mod place;
 mod precheck;
+#[cfg(feature = "probe")]
+pub mod probe;
 mod reach;
 mod run;
 mod settle;

@@ -6,8 +6,8 @@
 //! | `marks` | for every block that was made, the last frame that ends in it and the state behind that frame |
 //!
 //! # Shape
-//! `records`: `u32 length ‖ CBOR` of [`Listed`]. `marks`: `u32 length ‖ 8 bytes of BLAKE3 ‖ CBOR` of [`Mark`]; what a
-//! crash left unfinished at the end does not count. Marks below the last acknowledged block are of no use but for the
+//! Lines of `u32 length ‖ 8 bytes of BLAKE3 ‖ CBOR`, of [`Listed`] in `records` and of [`Mark`] in `marks`. What a
+//! crash left unfinished at the end of `marks` does not count. Marks below the last acknowledged block are of no use but for the
 //! last of them, and are left behind whenever the file has grown too long.
 //!
 //! # Source
@@ -25,6 +25,7 @@ use handover_shared::ids::BlockCount;
 
 use super::source::Signature;
 use crate::error::Error;
+use crate::home::checked::{self, LINE_HEAD_BYTES, LineHead};
 use crate::home::{private_options, read_private, write_private};
 
 /// When this long, the marks are written anew without those that are of no more use.
@@ -32,7 +33,6 @@ const MARKS_BYTES_ROTATE: u64 = 4 * 1024 * 1024;
 /// More than this the marks of all blocks under way can never be.
 const MARKS_BYTES_MAX: u64 = 512 * 1024 * 1024;
 const LINE_BYTES_MAX: usize = 256 * 1024;
-const CHECK_BYTES: usize = 8;
 
 /// A place between two frames from which a run can go on.
 #[derive(Clone, Debug, PartialEq, minicbor::Encode, minicbor::Decode)]
@@ -224,10 +224,10 @@ impl RecordsWriter {
     /// # Errors
     /// [`Error::Disk`].
     pub fn add(&mut self, listed: &Listed) -> Result<(), Error> {
-        let line = codec::encode(listed);
-        let written = self.out.write_all(&(line.len() as u32).to_be_bytes()).and_then(|()| self.out.write_all(&line));
+        let line = checked::line(&codec::encode(listed));
+        let written = self.out.write_all(&line);
         written.map_err(|source| Error::disk("writing the list of records", &self.path, source))?;
-        self.bytes += 4 + line.len() as u64;
+        self.bytes += line.len() as u64;
         Ok(())
     }
 
@@ -303,18 +303,7 @@ fn rewrite(path: &Path, marks: &VecDeque<Mark>) -> Result<(File, u64), Error> {
 }
 
 fn line(mark: &Mark) -> Vec<u8> {
-    let body = codec::encode(mark);
-    let mut line = Vec::with_capacity(4 + CHECK_BYTES + body.len());
-    line.extend_from_slice(&(body.len() as u32).to_be_bytes());
-    line.extend_from_slice(&check(&body));
-    line.extend_from_slice(&body);
-    line
-}
-
-fn check(body: &[u8]) -> [u8; CHECK_BYTES] {
-    let mut check = [0; CHECK_BYTES];
-    check.copy_from_slice(&blake3::hash(body).as_bytes()[..CHECK_BYTES]);
-    check
+    checked::line(&codec::encode(mark))
 }
 
 /// Reads marks until the end, or until something that was not written to its end.
@@ -326,10 +315,10 @@ impl Iterator for Marks<'_> {
     type Item = Mark;
 
     fn next(&mut self) -> Option<Mark> {
-        let (length, rest) = self.rest.split_first_chunk::<4>()?;
-        let (sum, rest) = rest.split_first_chunk::<CHECK_BYTES>()?;
-        let (body, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
-        if check(body) != *sum {
+        let (head, rest) = self.rest.split_first_chunk::<LINE_HEAD_BYTES>()?;
+        let head = LineHead::parse(*head);
+        let (body, rest) = rest.split_at_checked(head.length)?;
+        if !head.fits(body) {
             return None;
         }
         self.rest = rest;
@@ -353,8 +342,8 @@ impl RecordsReader {
         let file = File::open(path).map_err(|source| Error::disk("reading the list of records", path, source))?;
         let mut reader = Self { file: BufReader::with_capacity(256 * 1024, file), path: path.into(), left: bytes };
         for _ in 0..skip {
-            let length = reader.length()?.ok_or_else(|| reader.damaged())?;
-            let skipped = reader.file.seek_relative(length as i64);
+            let head = reader.head()?.ok_or_else(|| reader.damaged())?;
+            let skipped = reader.file.seek_relative(head.length as i64);
             skipped.map_err(|source| Error::disk("reading the list of records", path, source))?;
         }
         Ok(reader)
@@ -364,25 +353,29 @@ impl RecordsReader {
     ///
     /// # Errors
     /// As [`RecordsReader::open`].
-    pub fn next(&mut self) -> Result<Option<Listed>, Error> {
-        let Some(length) = self.length()? else { return Ok(None) };
-        let mut line = vec![0u8; length];
-        self.read(&mut line)?;
+    pub fn read(&mut self) -> Result<Option<Listed>, Error> {
+        let Some(head) = self.head()? else { return Ok(None) };
+        let mut line = vec![0u8; head.length];
+        self.fill(&mut line)?;
+        if !head.fits(&line) {
+            return Err(self.damaged());
+        }
         codec::decode(&line).map(Some).map_err(|_fault| self.damaged())
     }
 
-    fn length(&mut self) -> Result<Option<usize>, Error> {
+    fn head(&mut self) -> Result<Option<LineHead>, Error> {
         if self.left == 0 {
             return Ok(None);
         }
-        let mut length = [0u8; 4];
-        self.read(&mut length)?;
-        let length = u32::from_be_bytes(length) as usize;
-        self.left = self.left.checked_sub(4 + length as u64).ok_or_else(|| self.damaged())?;
-        if length > LINE_BYTES_MAX { Err(self.damaged()) } else { Ok(Some(length)) }
+        let mut head = [0u8; LINE_HEAD_BYTES];
+        self.fill(&mut head)?;
+        let head = LineHead::parse(head);
+        let taken = (LINE_HEAD_BYTES + head.length) as u64;
+        self.left = self.left.checked_sub(taken).ok_or_else(|| self.damaged())?;
+        if head.length > LINE_BYTES_MAX { Err(self.damaged()) } else { Ok(Some(head)) }
     }
 
-    fn read(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Error> {
         let read = self.file.read_exact(buffer);
         read.map_err(|source| Error::disk("reading the list of records", &self.path, source))
     }

@@ -185,6 +185,13 @@ pub fn scan(options: &PushOptions, observer: &dyn Observer) -> Result<Scan, Erro
 }
 
 /// What [`watch`](crate::watch) needs to follow a transfer without sending anything.
+/// What this module keeps on disk, for the fuzz targets.
+#[cfg(feature = "probe")]
+pub mod probe {
+    pub use super::journal::{Journal, JournalWriter, Mark, Point, RecordsReader, Rest, Resumption};
+    pub use super::plan::{PlanHead, PlanReader, PlanWriter, Top};
+}
+
 pub(crate) mod watching {
     pub use super::deliver::{Delivery, NothingToSend};
     pub use super::session::{Session, Target};

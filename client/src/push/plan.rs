@@ -1,8 +1,8 @@
 //! The plan: what is pushed, under which names, from where; on disk before the relay hears of the transfer.
 //!
 //! # Shape
-//! A head and then one record for every entry, in the archive's order, each `u32 length ‖ CBOR`; a length of zero ends
-//! it. A plan of a hundred thousand entries is read and written in constant memory.
+//! A head and then one record for every entry, in the archive's order, each `u32 length ‖ 8 bytes of BLAKE3 ‖ CBOR`; a
+//! length of zero ends it. A plan of a hundred thousand entries is read and written in constant memory.
 //!
 //! # Source
 //! SPEC [S14.1].
@@ -19,13 +19,14 @@ use handover_shared::codec;
 use minicbor::bytes::ByteVec;
 
 use crate::error::Error;
+use crate::home::checked::{self, LineHead};
 use crate::home::private_options;
 
 /// A record: a path, a link's target and where it comes from, with room to spare.
 const RECORD_BYTES_MAX: usize = 64 * 1024;
 /// The head names every path that was asked for.
 const HEAD_BYTES_MAX: usize = 16 * 1024 * 1024;
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Where the bytes of an entry come from.
 #[derive(Clone, PartialEq, Eq)]
@@ -211,8 +212,7 @@ impl PlanWriter {
     }
 
     fn put(&mut self, record: &[u8]) -> Result<(), Error> {
-        let written =
-            self.out.write_all(&(record.len() as u32).to_be_bytes()).and_then(|()| self.out.write_all(record));
+        let written = self.out.write_all(&checked::line(record));
         written.map_err(|source| Error::disk("writing the plan", &self.path, source))
     }
 }
@@ -251,9 +251,9 @@ impl PlanReader {
     /// As [`PlanReader::next`]; [`Error::State`] if there are fewer.
     pub fn skip(&mut self, entries: u64) -> Result<(), Error> {
         for _ in 0..entries {
-            let length = read_length(&mut self.file, &self.path, RECORD_BYTES_MAX)?;
-            let length = length.ok_or_else(|| damaged(&self.path))?;
-            let skipped = self.file.seek_relative(length as i64);
+            let head = read_head(&mut self.file, &self.path, RECORD_BYTES_MAX)?;
+            let head = head.ok_or_else(|| damaged(&self.path))?;
+            let skipped = self.file.seek_relative(head.length as i64);
             skipped.map_err(|source| Error::disk("reading the plan", &self.path, source))?;
         }
         Ok(())
@@ -263,28 +263,27 @@ impl PlanReader {
     ///
     /// # Errors
     /// [`Error::Disk`], [`Error::State`] if it is damaged.
-    pub fn next(&mut self) -> Result<Option<Planned>, Error> {
+    pub fn read(&mut self) -> Result<Option<Planned>, Error> {
         let Some(bytes) = read_record(&mut self.file, &self.path, RECORD_BYTES_MAX)? else { return Ok(None) };
         let wire: RecordWire = codec::decode(&bytes).map_err(|_fault| damaged(&self.path))?;
         of_wire(wire).map(Some).ok_or_else(|| damaged(&self.path))
     }
 }
 
-fn read_length(file: &mut impl Read, path: &Path, bytes_max: usize) -> Result<Option<usize>, Error> {
-    let mut length = [0u8; 4];
-    file.read_exact(&mut length).map_err(|source| Error::disk("reading the plan", path, source))?;
-    match u32::from_be_bytes(length) as usize {
-        0 => Ok(None),
-        length if length > bytes_max => Err(damaged(path)),
-        length => Ok(Some(length)),
+fn read_head(file: &mut impl Read, path: &Path, bytes_max: usize) -> Result<Option<LineHead>, Error> {
+    let head = LineHead::read(file).map_err(|source| Error::disk("reading the plan", path, source))?;
+    match head.length {
+        0 if head.fits(&[]) => Ok(None),
+        1.. if head.length <= bytes_max => Ok(Some(head)),
+        _ => Err(damaged(path)),
     }
 }
 
 fn read_record(file: &mut impl Read, path: &Path, bytes_max: usize) -> Result<Option<Vec<u8>>, Error> {
-    let Some(length) = read_length(file, path, bytes_max)? else { return Ok(None) };
-    let mut record = vec![0u8; length];
+    let Some(head) = read_head(file, path, bytes_max)? else { return Ok(None) };
+    let mut record = vec![0u8; head.length];
     file.read_exact(&mut record).map_err(|source| Error::disk("reading the plan", path, source))?;
-    Ok(Some(record))
+    if head.fits(&record) { Ok(Some(record)) } else { Err(damaged(path)) }
 }
 
 fn damaged(path: &Path) -> Error {
@@ -334,20 +333,20 @@ mod tests {
         assert!(reader.head().has_stdin());
         let mut sources = Vec::new();
         for planned in &entries {
-            let read = reader.next().unwrap().unwrap();
+            let read = reader.read().unwrap().unwrap();
             assert!(read == *planned);
             if let Planned::Entry(entry, origin) = &read {
                 sources.push(reader.head().source(&entry.path, origin));
             }
         }
-        assert!(reader.next().unwrap().is_none());
+        assert!(reader.read().unwrap().is_none());
         let expected: [Option<PathBuf>; 3] =
             [None, Some("/srv/shop/客户.csv".into()), Some("/elsewhere/caf\u{e9}".into())];
         assert_eq!(sources, expected);
 
         let mut reader = PlanReader::open(&path).unwrap();
         reader.skip(3).unwrap();
-        assert!(reader.next().unwrap().unwrap() == entries[3]);
+        assert!(reader.read().unwrap().unwrap() == entries[3]);
         assert!(PlanReader::open(&path).unwrap().skip(5).is_err());
     }
 
@@ -362,8 +361,8 @@ mod tests {
         for length in 0..bytes.len() {
             std::fs::write(&path, &bytes[..length]).unwrap();
             let read = PlanReader::open(&path).and_then(|mut reader| {
-                reader.next()?;
-                reader.next()
+                reader.read()?;
+                reader.read()
             });
             assert!(read.is_err(), "{length} bytes");
         }

@@ -79,7 +79,7 @@ impl Reader {
     fn entries(&mut self, plan: &mut PlanReader, signature: Option<Signature>) -> Result<(), Stopped> {
         plan.skip(self.writer.state().finished())?;
         let mut continued = signature;
-        while let Some(planned) = plan.next()? {
+        while let Some(planned) = plan.read()? {
             self.check_wanted()?;
             match planned {
                 Planned::Exception(exception) => self.exception(exception.path, exception.reason)?,
@@ -231,7 +231,7 @@ impl Reader {
         self.step.feed.put(Fed::EntriesOver(answer))?;
         let bytes = answered.recv().or(Err(Stopped::Unwanted))?;
         let mut records = RecordsReader::open(&self.step.records, bytes, self.writer.state().listed())?;
-        while let Some(listed) = records.next()? {
+        while let Some(listed) = records.read()? {
             self.check_wanted()?;
             self.put(|writer| writer.list(&listed))?;
         }

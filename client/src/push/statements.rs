@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::event::Scanned;
 use crate::home::identity::Owner;
 use crate::home::transfers::{Folder, Secrets};
-use crate::home::{read_private, write_private};
+use crate::home::{checked, read_private, write_private};
 use crate::link::Relay;
 
 const ANNOUNCED_BYTES_MAX: u64 = 512 * 1024;
@@ -73,7 +73,8 @@ impl Announced {
         let path = folder.file("announced");
         let damaged = |path| Error::State { what: "what was announced is missing or damaged", path, source: None };
         let bytes = read_private(&path, ANNOUNCED_BYTES_MAX)?.ok_or_else(|| damaged(path.clone()))?;
-        codec::decode(&bytes).map_err(|_fault| damaged(path))
+        let body = checked::body(&bytes).ok_or_else(|| damaged(path.clone()))?;
+        codec::decode(body).map_err(|_fault| damaged(path))
     }
 
     /// The request, with the share.
@@ -157,7 +158,7 @@ pub fn announce(
     // [S14.2]
     write_private(&folder.file("offer.txt"), opened.statement.as_bytes())?;
     write_private(&folder.file("offer.sig"), opened.signature.as_bytes())?;
-    write_private(&folder.file("announced"), &codec::encode(&announced))?;
+    write_private(&folder.file("announced"), &checked::file(&codec::encode(&announced)))?;
     let secrets = Secrets {
         code: Some(*code.expose()),
         content_key: Some(*key.expose()),

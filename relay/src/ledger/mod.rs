@@ -50,6 +50,9 @@ pub enum LedgerError {
         /// Which kind of row.
         what: &'static str,
     },
+    /// It knows of no transfer at all, and there are blocks of some.
+    #[error("the ledger is empty, although there are blocks: it was lost or replaced")]
+    Lost,
     /// A newer program has written it.
     #[error("the ledger has schema {seen}, this program knows up to {known}")]
     NewerSchema {

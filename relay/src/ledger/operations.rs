@@ -65,7 +65,7 @@ impl Allowance {
 /// # Errors
 /// The refusal that [`create`] would give.
 pub fn admit(rows: &dyn Read, now: Millis, terms: &Terms, allowance: &Allowance) -> Answer<Option<Created>> {
-    if let Some(mut transfer) = rows.transfer(terms.id)? {
+    if let Some(mut transfer) = load(rows, terms.id)? {
         return Ok(transfer.create_again(terms, now).map(Some));
     }
     may_create(rows, terms.seller, allowance.enrolment)?.map_or_else(
@@ -198,7 +198,7 @@ pub fn claim(rows: &mut dyn Write, now: Millis, id: TransferId, checked: Checked
 /// # Errors
 /// See [`Transfer::fetch`].
 pub fn fetch(rows: &dyn Read, now: Millis, id: TransferId, by: LinkKey, from: BlockIndex) -> Answer<(Fetching, Terms)> {
-    match rows.transfer(id)? {
+    match load(rows, id)? {
         None => Ok(Err(Fault::NotFound.into())),
         Some(mut transfer) => Ok(transfer.fetch(by, from, now).map(|fetching| (fetching, transfer.terms))),
     }
@@ -352,12 +352,24 @@ fn fits(terms: &Terms, now: Millis, allowed: u64, allowance: &Allowance) -> Resu
     Ok(())
 }
 
+/// A transfer or its tombstone, in a state that operations lead to.
+///
+/// # Errors
+/// [`LedgerError::Corrupt`] for any other: something else than this program has changed its rows, and nothing may be
+/// answered, erased or deleted because of them.
+pub fn load(rows: &(impl Read + ?Sized), id: TransferId) -> Result<Option<Transfer>, LedgerError> {
+    match rows.transfer(id)? {
+        Some(transfer) if !transfer.is_sound() => Err(LedgerError::Corrupt { what: "transfer" }),
+        transfer => Ok(transfer),
+    }
+}
+
 fn change<T>(
     rows: &mut dyn Write,
     id: TransferId,
     decide: impl FnOnce(&mut Transfer) -> Result<T, Refused>,
 ) -> Answer<T> {
-    let Some(before) = rows.transfer(id)? else {
+    let Some(before) = load(rows, id)? else {
         return Ok(Err(Fault::NotFound.into()));
     };
     let mut after = before.clone();

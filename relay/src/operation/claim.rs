@@ -16,7 +16,7 @@ use crate::serve::Relay;
 
 pub(super) async fn claim(relay: &Arc<Relay>, peer: &Peer, claim: Claim) -> Result<Reply, Trouble> {
     let id = claim.transfer;
-    let row = relay.ledger.read(move |rows, _| rows.transfer(id)).await?;
+    let row = relay.ledger.read(move |rows, _| operations::load(rows, id)).await?;
     let terms = row.ok_or(Fault::NotFound)?.terms;
     let channel = peer.channel().ok_or(Trouble::Internal("the connection gives no channel value"))?;
     let hybrid = HybridPublic::of_bytes(&claim.hybrid_key)?;

@@ -124,8 +124,12 @@ impl Plan<'_> {
         if segment.first > self.next {
             return Err(Trouble::Internal("the ledger has a gap between segments"));
         }
-        let offset = (self.next.0 - segment.first.0) * self.block_bytes;
-        let bytes = (segment.end().0 - self.next.0) * self.block_bytes;
+        let in_bytes = |blocks: u64| blocks.checked_mul(self.block_bytes);
+        let offset = in_bytes(self.next.0 - segment.first.0);
+        let bytes = in_bytes(segment.end().0.saturating_sub(self.next.0));
+        let (Some(offset), Some(bytes)) = (offset, bytes) else {
+            return Err(Trouble::Internal("the ledger has a segment longer than can be"));
+        };
         self.next = segment.end();
         Ok(Part { name: segment.name.clone(), offset, bytes })
     }

@@ -8,6 +8,7 @@ use handover_shared::protocol::message::{Reply, Snapshot, Watch};
 use handover_shared::protocol::relay::Storage;
 
 use super::{Exchange, Trouble};
+use crate::ledger::operations;
 use crate::serve::Relay;
 
 /// The least time between two snapshots; changes meanwhile travel together.
@@ -23,7 +24,7 @@ pub(super) async fn watch(relay: &Arc<Relay>, exchange: &mut Exchange, watch: Wa
     tokio::pin!(stopped);
     loop {
         changes.mark_unchanged();
-        let row = relay.ledger.read(move |rows, _| rows.transfer(id)).await?;
+        let row = relay.ledger.read(move |rows, _| operations::load(rows, id)).await?;
         let transfer = row.ok_or(Fault::NotFound)?;
         transfer.watch(by)?;
         let snapshot = transfer.snapshot(from_event);

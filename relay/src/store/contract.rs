@@ -104,16 +104,27 @@ fn an_erased_share_is_overwritten_where_it_lay() {
     shares.erase(ID).unwrap();
     shares.erase(ID).unwrap();
 
-    assert_eq!(std::fs::read(&witness).unwrap(), [0; 32]);
+    assert_eq!(std::fs::read(&witness).unwrap(), [0; 40]);
     assert_eq!((shares.read(ID).unwrap(), shares.transfers().unwrap()), (None, vec![]));
 }
 
 #[test]
-fn a_share_of_another_length_is_no_share() {
+fn a_damaged_share_is_no_share() {
     let folder = tempfile::tempdir().unwrap();
     let shares = Shares::open(folder.path().join("shares")).unwrap();
-    std::fs::write(folder.path().join("shares").join(ID.to_hex()), [1; 31]).unwrap();
-    assert_eq!(shares.read(ID).unwrap_err().kind(), ErrorKind::InvalidData);
+    shares.put(ID, &[7; 32]).unwrap();
+    let path = folder.path().join("shares").join(ID.to_hex());
+    let whole = std::fs::read(&path).unwrap();
+    for bit in 0..whole.len() * 8 {
+        let mut altered = whole.clone();
+        altered[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, altered).unwrap();
+        assert_eq!(shares.read(ID).unwrap_err().kind(), ErrorKind::InvalidData, "{bit}");
+    }
+    for length in [0, 31, 32, 39] {
+        std::fs::write(&path, &whole[..length]).unwrap();
+        assert_eq!(shares.read(ID).unwrap_err().kind(), ErrorKind::InvalidData, "{length}");
+    }
     shares.erase(ID).unwrap();
     assert_eq!(shares.read(ID).unwrap(), None);
 }

@@ -1,4 +1,8 @@
-//! The relay shares: 32 bytes in a file each, kept out of the ledger so that erasing the file erases the only copy.
+//! The relay shares: a file each, kept out of the ledger so that erasing the file erases the only copy.
+//!
+//! # Shape
+//! The share, 32 bytes, and the first 8 bytes of its SHA-256: a share with a wrong bit would be released once and open
+//! nothing.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -9,6 +13,9 @@ use zeroize::Zeroizing;
 
 use super::files::names_in;
 use crate::home::{create_folder, private_file, sync_folder};
+
+const SHARE_BYTES: u64 = 32;
+const CHECK_BYTES: usize = 8;
 
 /// The shares in a folder; every call may block.
 pub struct Shares {
@@ -32,6 +39,7 @@ impl Shares {
     pub fn put(&self, id: TransferId, share: &[u8; 32]) -> io::Result<()> {
         let mut file = private_file(OpenOptions::new().write(true).create(true).truncate(true)).open(self.path(id))?;
         file.write_all(share)?;
+        file.write_all(&check(share))?;
         file.sync_all()?;
         sync_folder(&self.folder)
     }
@@ -39,18 +47,20 @@ impl Shares {
     /// Reads a share, if it is there.
     ///
     /// # Errors
-    /// `InvalidData` for a file of another length; else what the file system says.
+    /// `InvalidData` for a file that is damaged; else what the file system says.
     pub fn read(&self, id: TransferId) -> io::Result<Option<Zeroizing<[u8; 32]>>> {
         let mut file = match File::open(self.path(id)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             outcome => outcome?,
         };
-        if file.metadata()?.len() != 32 {
+        if file.metadata()?.len() != SHARE_BYTES + CHECK_BYTES as u64 {
             return Err(io::ErrorKind::InvalidData.into());
         }
         let mut share = Zeroizing::new([0; 32]);
         file.read_exact(&mut share[..])?;
-        Ok(Some(share))
+        let mut sum = [0; CHECK_BYTES];
+        file.read_exact(&mut sum)?;
+        if sum == check(&share) { Ok(Some(share)) } else { Err(io::ErrorKind::InvalidData.into()) }
     }
 
     /// Overwrites, syncs, removes and syncs again; its not being there is success [S13.7].
@@ -83,4 +93,11 @@ impl Shares {
     fn path(&self, id: TransferId) -> PathBuf {
         self.folder.join(id.to_hex())
     }
+}
+
+fn check(share: &[u8; 32]) -> [u8; CHECK_BYTES] {
+    let digest = handover_shared::proof::digest(share);
+    let mut check = [0; CHECK_BYTES];
+    check.copy_from_slice(&digest.0[..CHECK_BYTES]);
+    check
 }

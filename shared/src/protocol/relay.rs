@@ -437,6 +437,32 @@ impl Transfer {
         }
     }
 
+    /// Whether this is a state that operations lead to; one that is not was damaged where it was kept.
+    pub fn is_sound(&self) -> bool {
+        let count = |kind: EventKind| self.events.iter().filter(|event| event.kind == kind).count();
+        let is_blocks = match (self.phase, self.blocks) {
+            (Phase::Open, None) | (Phase::Revoked | Phase::Expired, None) => true,
+            (Phase::Open, Some(_)) | (_, None) => false,
+            (_, Some(blocks)) => blocks == self.durable && blocks.0 > 0,
+        };
+        let is_receipt = match self.phase {
+            Phase::Receipted => self.claim.is_some() && self.sealed_receipt.is_some(),
+            _ => self.sealed_receipt.is_none(),
+        };
+        is_blocks
+            && is_receipt
+            && (1..=limits::BLOCKS_MAX).contains(&self.terms.blocks_max.0)
+            && self.durable <= self.terms.blocks_max
+            && self.fetched <= self.durable
+            && self.completed.is_some() == self.blocks.is_some()
+            && self.ended.is_some() == self.phase.is_final()
+            && (self.share == Share::Kept || self.phase.is_final())
+            && (self.storage == Storage::Kept || self.share == Share::Erased)
+            && self.events.iter().enumerate().all(|(at, event)| event.sequence == at as u64)
+            && self.events.first().is_some_and(|event| event.kind == EventKind::Created)
+            && count(EventKind::Claimed) == usize::from(self.claim.is_some())
+    }
+
     /// Sealed bytes that count against quotas: all that may still come while it is open, then what is there.
     pub fn reserved_bytes(&self) -> u64 {
         let blocks = match self.storage {

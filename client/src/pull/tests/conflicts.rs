@@ -163,6 +163,13 @@ fn decisions_that_were_half_carried_out_are_finished() {
         // As after a crash just before the receipt: everything is done again, with nobody to ask.
         std::fs::remove_file(bench.held.file("receipt.sealed")).unwrap();
         let tally = bench.end(&Answer::with(None)).unwrap();
+        // One that was damaged since is not delivered either, but made again.
+        let mut damaged = std::fs::read(bench.held.file("receipt.sealed")).unwrap();
+        damaged[30] ^= 1;
+        std::fs::write(bench.held.file("receipt.sealed"), damaged).unwrap();
+        assert_eq!(kept::read_sealed_receipt(&bench.held).unwrap(), None);
+        assert_eq!(bench.end(&Answer::with(None)).unwrap(), tally);
+        assert!(kept::read_sealed_receipt(&bench.held).unwrap().is_some());
         clean_up(&bench.held, &bench.seller.transfer, Some(&bench.place())).unwrap();
         check(&bench, policy, tally);
     }

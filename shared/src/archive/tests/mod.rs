@@ -1,5 +1,6 @@
 //! A seller and a buyer in memory, driven as the pipelines of the client drive the archive, and the tests that need both.
 
+mod any;
 mod bytes;
 mod journey;
 mod order;
