@@ -163,6 +163,28 @@ async fn other_words_or_new_begin_a_new_transfer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_was_not_told_is_told_by_the_same_words() {
+    let bench = Bench::new().await;
+    bench.small_tree();
+    let first = Seen::new();
+    bench.push_untold(bench.options(&["shop"]), &first).await.unwrap();
+    let again = Seen::new();
+    let pushed = bench.push_untold(bench.options(&["shop"]), &again).await.unwrap();
+    assert_eq!((pushed.id, pushed.files), (1, 3));
+    assert_eq!(first.code(), again.code());
+    assert!(again.has("Safe"), "{:?}", again.lines());
+
+    let buyer = Buyer::claim(&first.code()).await;
+    buyer.receive(&buyer.fetch().await).await;
+    watch::wait(&bench.home(), 1, Seen::new(), stop::pair().1).await.unwrap();
+    assert_eq!(bench.facts(1).state, State::Collected);
+    // Now it is told.
+    let pushed = bench.push(bench.options(&["shop"]), &Seen::new()).await.unwrap();
+    assert!(pushed.id == 1 && pushed.receipt.is_some());
+    assert_eq!(bench.push(bench.options(&["shop"]), &Seen::new()).await.unwrap().id, 2, "nothing to continue");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn resume_by_number_goes_on_and_a_run_at_work_is_not_disturbed() {
     let bench = Bench::new().await;
     bench.small_tree();

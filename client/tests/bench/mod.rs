@@ -84,6 +84,13 @@ impl Bench {
     }
 
     pub async fn push(&self, options: PushOptions, observer: &Arc<Seen>) -> Result<Pushed, Error> {
+        let pushed = self.push_untold(options, observer).await?;
+        self.home().transfer(pushed.id)?.set_told()?;
+        Ok(pushed)
+    }
+
+    /// The same, and dies before it has said how that ended.
+    pub async fn push_untold(&self, options: PushOptions, observer: &Arc<Seen>) -> Result<Pushed, Error> {
         push::push(&self.home(), options, observer.clone(), observer.stop()).await
     }
 

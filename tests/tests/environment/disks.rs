@@ -100,7 +100,8 @@ fn calls_of_the_relay_fail() {
     data::write_random(source.join("photos.zip"), 3 << 20, &mut scratch.dice("relay"));
     data::write(source.join("a.csv"), b"1");
     let mut hit = 0;
-    for (turn, fault) in sweep(&["fsync", "fdatasync", "pwrite64", "writev", "unlink"]).into_iter().enumerate() {
+    for (turn, fault) in sweep(&["fsync", "fdatasync", "pwrite64", "writev", "lseek", "unlink"]).into_iter().enumerate()
+    {
         let mut relay = RelayProc::start_with(&scratch, &format!("relay-{turn}"), &[]);
         let people = ["seller", "buyer"].map(|name| Person::new(&scratch, &format!("{name}-{turn}")));
         let log = scratch.join(format!("relay-{turn}.log"));
@@ -134,6 +135,55 @@ fn calls_of_the_relay_fail() {
     }
     assert!(hit > last(), "only {hit} faults met a call");
     tried("a call of the relay on its disk fails", hit, "exit 5 or 6 or not needed; the same command goes on");
+}
+
+/// In the middle of the big file, and of the journal.
+#[test] // [S14.2] [S15.2]
+fn writing_fails_in_the_middle() {
+    if !strace::available() {
+        return;
+    }
+    let scene = Scene::new(4);
+    let mut count = 0;
+    for (turn, (file, error)) in
+        [("records", "error=EIO"), ("records", "error=ENOSPC"), ("marks", "error=EDQUOT")].into_iter().enumerate()
+    {
+        let seller = Person::new(&scene.scratch, &format!("seller-{turn}"));
+        let push = seller.push(&scene.relay, [&scene.source]);
+        let log = scene.scratch.join(format!("push-{turn}.log"));
+        let path = seller.home().join("transfers/1").join(file);
+        let ended = Fault::on(path, "write", error, "1").inject(&push, &log).run().exits(9);
+        assert!(strace::injected(&log) > 0 && !ended.err().contains("panicked"), "{ended}");
+        assert_eq!(push.run().exits(0).out(), ended.out(), "the same code");
+        count += 1;
+    }
+    let before = std::fs::read_dir(scene.segments()).unwrap().count();
+    let code = code_of(&scene.push().run().exits(0));
+    assert_eq!(std::fs::read_dir(scene.segments()).unwrap().count(), before + 1);
+    let newest = std::fs::read_dir(scene.segments()).unwrap().map(|entry| entry.unwrap());
+    let newest = newest.max_by_key(|entry| entry.metadata().unwrap().modified().unwrap()).unwrap().file_name();
+    let work = scene.out().join(".handover").join(newest);
+    // Entry number 8 is the big one.
+    let part = work.join("part-8");
+    for (turn, (path, calls, error, when)) in [
+        (&part, "write", "error=EIO", "1"),
+        (&part, "write", "error=ENOSPC", "3"),
+        (&part, "write", "error=EDQUOT", "2"),
+        (&part, "write", "error=EROFS", "4"),
+        (&work, "openat", "error=EACCES", "6"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let log = scene.scratch.join(format!("pull-{turn}.log"));
+        let ended = Fault::on(path, calls, error, when).inject(&scene.pull(&code), &log).run().exits(9);
+        assert!(strace::injected(&log) > 0 && !ended.err().contains("panicked"), "{ended}");
+        assert!(!scene.out().join("customers/photos.zip").exists(), "nothing half has a final name\n{ended}");
+        count += 1;
+    }
+    scene.pull(&code).run().exits(0);
+    scene.is_whole();
+    tried("a write fails in the middle of a file or of the journal", count, "exit 9; the same command goes on");
 }
 
 /// The system forgets what it could not write, and says so once; the next sync succeeds and proves nothing.
