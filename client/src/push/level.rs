@@ -177,8 +177,8 @@ mod tests {
 
     #[test]
     fn every_rung_is_a_level() {
-        for rung in 1..LADDER.len() {
-            assert_eq!(Some(level_of(rung)), LADDER[rung].level.and_then(Level::zstd));
+        for (rung, it) in LADDER.iter().enumerate().skip(1) {
+            assert_eq!(Some(level_of(rung)), it.level.and_then(Level::zstd));
         }
         assert_eq!(level_of(0), Level::STORED);
         assert_eq!(level_of(FIRST), Level::DEFAULT);

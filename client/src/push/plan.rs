@@ -248,7 +248,7 @@ impl PlanReader {
     /// Leaves out so many entries.
     ///
     /// # Errors
-    /// As [`PlanReader::next`]; [`Error::State`] if there are fewer.
+    /// As [`PlanReader::read`]; [`Error::State`] if there are fewer.
     pub fn skip(&mut self, entries: u64) -> Result<(), Error> {
         for _ in 0..entries {
             let head = read_head(&mut self.file, &self.path, RECORD_BYTES_MAX)?;
