@@ -27,7 +27,8 @@ struct Secrets {
 /// Reads the seller's secrets of its first transfer.
 fn secrets(seller: &Person) -> Secrets {
     let bytes = std::fs::read(seller.home().join("transfers/1/secrets")).unwrap();
-    let fields: Vec<Option<minicbor::bytes::ByteVec>> = codec::decode(&bytes).unwrap();
+    // Eight bytes in front say whether the rest is as it was written.
+    let fields: Vec<Option<minicbor::bytes::ByteVec>> = codec::decode(&bytes[8..]).unwrap();
     let field = |at: usize| fields[at].as_ref().unwrap().to_vec();
     let secrets = Secrets { code: field(0), content_key: field(1) };
     assert_eq!((secrets.code.len(), secrets.content_key.len()), (20, 32));
