@@ -170,7 +170,7 @@ fn writing_fails_in_the_middle() {
         (&part, "write", "error=ENOSPC", "3"),
         (&part, "write", "error=EDQUOT", "2"),
         (&part, "write", "error=EROFS", "4"),
-        (&work, "openat", "error=EACCES", "6"),
+        (&work, "openat2", "error=EACCES", "6"),
     ]
     .into_iter()
     .enumerate()
