@@ -129,7 +129,8 @@ fn swapping_folders_for_links_moves_nothing_outside() {
         cage.check(&what, &ended);
         // Without the swaps the test proves nothing.
         assert!(swaps > 20, "{what}\n{ended}");
-        assert!(matches!(ended.code, Some(0 | 4 | 8 | 9)), "{what}\n{ended}");
+        // A folder that is a link just then may also be a thing in the way, which nobody is there to decide about.
+        assert!(matches!(ended.code, Some(0 | 3 | 4 | 8 | 9)), "{what}\n{ended}");
         total += swaps;
         ends.push(what);
     }
