@@ -137,6 +137,24 @@ pub enum Error {
         /// The transfer's number here.
         id: u64,
     },
+    /// The transfer did not get to its end here: there is nothing to check a folder against.
+    #[error("transfer {id} is not whole")]
+    NotWhole {
+        /// The transfer's number here.
+        id: u64,
+    },
+    /// The transfer has no folder: it came from standard input or went to standard output.
+    #[error("transfer {id} has no folder")]
+    NoFolder {
+        /// The transfer's number here.
+        id: u64,
+    },
+    /// A folder belongs to no transfer of this machine.
+    #[error("a folder belongs to no transfer")]
+    NotOurs {
+        /// Which.
+        path: PrivatePath,
+    },
     /// The disk said no.
     #[error("local disk: {doing}")]
     Disk {

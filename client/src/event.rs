@@ -30,6 +30,8 @@ pub enum Stage {
     Placing,
     /// Signing and delivering the receipt.
     Signing,
+    /// Reading what is there once more, to see whether it is as it was.
+    Checking,
 }
 
 /// Why nothing moves, in a word that has a sentence in every language.

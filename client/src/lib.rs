@@ -6,6 +6,7 @@
 //! | [`push`] | the path of the data from the seller's files to the relay |
 //! | [`pull`] | the path of the data from the relay to the buyer's files |
 //! | [`watch`] | what the relay tells either side about a transfer; receipts coming in |
+//! | [`verify`] | whether a folder still matches what was received or sent |
 //! | [`receipts`] | receipts kept, checked, exported |
 //! | [`link`] | connections to a relay; the only place with sockets |
 //! | [`home`] | this machine's keys, relays and transfers; the only place with the client's own files |
@@ -25,5 +26,6 @@ pub mod pull;
 pub mod push;
 pub mod receipts;
 pub mod stop;
+pub mod verify;
 pub mod watch;
 pub mod words;

@@ -86,6 +86,7 @@ pub(crate) enum Command {
     },
     #[command(subcommand, subcommand_required = true)]
     Receipt(ReceiptCommand),
+    Verify(VerifyArgs),
     #[command(subcommand, subcommand_required = true)]
     Identity(IdentityCommand),
     #[command(subcommand, subcommand_required = true)]
@@ -163,6 +164,16 @@ pub(crate) struct PullArgs {
 pub(crate) struct ResumeArgs {
     #[arg(value_name = "id")]
     pub(crate) id: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[arg(value_name = "dir-or-id")]
+    pub(crate) folder: PathBuf,
+    #[arg(long, value_name = "id")]
+    pub(crate) id: Option<u64>,
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -295,6 +295,8 @@ mod tests {
             &["relay", "remove", "r:1"],
             &["demo", "--size", "64M", "--files", "3", "--keep"],
             &["completions", "zsh"],
+            &["verify", "d"],
+            &["verify", "d", "--id", "3", "--all"],
         ] {
             parsed(line, &[], "").unwrap();
         }
@@ -306,7 +308,6 @@ mod tests {
             &["push", "x", "--copy"],
             &["push", "x", "--level", "20"],
             &["doctor"],
-            &["verify", "d"],
             &["record", "7"],
             &["relay", "test"],
         ] {

@@ -5,7 +5,7 @@
 //! | `args`, `values`, `argv`, `config`, `usage`, `help` | the command line, its defaults, its faults, its help |
 //! | `commands` | one function for each command |
 //! | `report`, `json`, `progress` | events of a run as sentences, as objects, as moving lines |
-//! | `show`, `status`, `qr`, `time`, `units`, `style` | facts as text; pure |
+//! | `show`, `status`, `verdicts`, `qr`, `time`, `units`, `style` | facts as text; pure |
 //! | `problem`, `refusal` | errors as message, hint and exit code |
 //! | `screen`, `ask`, `code_input`, `secretive` | the terminal: what goes out, what comes in, what must not be shown |
 //! | `signals`, `log` | what the system and the developer want |
@@ -38,6 +38,7 @@ mod time;
 mod units;
 mod usage;
 mod values;
+mod verdicts;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -68,7 +69,7 @@ use crate::words::{Language, Words};
 #[cfg(test)]
 pub(crate) fn dynamic_keys() -> Vec<String> {
     let without_expectation =
-        ["code", "command", "dir", "file", "file-or-id", "glob", "invite", "name", "path", "text"];
+        ["code", "command", "dir", "dir-or-id", "file", "file-or-id", "glob", "invite", "name", "path", "text"];
     let chosen_from_list = ["policy", "shell", "when"];
     let mut keys = help::keys();
     for kind in usage::kinds() {

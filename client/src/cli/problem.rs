@@ -92,6 +92,9 @@ pub(crate) fn of(error: &Error, side: Option<Role>, style: &Style) -> Problem {
         | Error::JournalBehind { .. }
         | Error::Internal(_) => of_local(error, style),
         Error::NoSuchTransfer { .. }
+        | Error::NotWhole { .. }
+        | Error::NoFolder { .. }
+        | Error::NotOurs { .. }
         | Error::NoReceipt { .. }
         | Error::Held { .. }
         | Error::AnswerNeeded { .. }
@@ -289,6 +292,24 @@ fn of_run(error: &Error, style: &Style) -> Problem {
             Exit::NoSuchTransfer,
             t!(words, "problem-no-transfer", asked = super::secretive::shown(asked)),
             t!(words, "hint-no-transfer"),
+        ),
+        Error::NotOurs { path } => (
+            "not-ours",
+            Exit::NoSuchTransfer,
+            t!(words, "problem-not-ours", path = shown_path(path.reveal())),
+            t!(words, "hint-not-ours"),
+        ),
+        Error::NotWhole { id } => (
+            "not-whole",
+            Exit::Failed,
+            t!(words, "problem-not-whole", id = id.to_string()),
+            t!(words, "hint-not-whole", id = id.to_string()),
+        ),
+        Error::NoFolder { id } => (
+            "no-folder",
+            Exit::Failed,
+            t!(words, "problem-no-folder", id = id.to_string()),
+            t!(words, "hint-no-folder", id = id.to_string()),
         ),
         Error::NoReceipt { id } => (
             "no-receipt",

@@ -100,12 +100,13 @@ pub(crate) fn stage_name(style: &Style, stage: Stage) -> String {
         Stage::Receiving => t!(words, "stage-receiving"),
         Stage::Placing => t!(words, "stage-placing"),
         Stage::Signing => t!(words, "stage-signing"),
+        Stage::Checking => t!(words, "stage-checking"),
     }
 }
 
 /// Whether bytes are counted in a stage.
 fn counts_bytes(stage: Stage) -> bool {
-    matches!(stage, Stage::Sending | Stage::Receiving)
+    matches!(stage, Stage::Sending | Stage::Receiving | Stage::Checking)
 }
 
 /// The total line: phase, bar, percent, bytes, speed, time left, files, compression; or why nothing moves.

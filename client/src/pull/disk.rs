@@ -20,15 +20,15 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, Timespec, Timesta
 use rustix::io::Errno;
 
 /// Permission bits of a folder while it is worked in.
-pub(super) const WORKING_MODE: u32 = 0o700;
+pub(crate) const WORKING_MODE: u32 = 0o700;
 
 /// A folder that is held open.
 #[derive(Debug)]
-pub(super) struct Dir(OwnedFd);
+pub(crate) struct Dir(OwnedFd);
 
 /// What has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(crate) enum Found {
     /// Nothing.
     Nothing,
     /// A regular file of so many bytes.
@@ -43,7 +43,7 @@ pub(super) enum Found {
 
 /// What came of giving something a name that must be free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Naming {
+pub(crate) enum Naming {
     /// It has the name.
     Done,
     /// Something else has it.
@@ -54,7 +54,7 @@ pub(super) enum Naming {
 
 /// Mode and times of something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Times {
+pub(crate) struct Times {
     /// Permission bits, and those above them.
     pub mode: u32,
     /// When its content was last changed, as anybody may set it.
@@ -65,7 +65,7 @@ pub(super) struct Times {
 
 /// Which thing a held folder is, whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Inode {
+pub(crate) struct Inode {
     device: u64,
     number: u64,
 }
@@ -249,14 +249,20 @@ impl Dir {
     /// The names in this folder.
     pub fn names(&self) -> io::Result<Vec<Vec<u8>>> {
         let mut names = Vec::new();
+        self.each_name(|name| names.push(name.to_vec()))?;
+        Ok(names)
+    }
+
+    /// The names in this folder, one after the other.
+    pub fn each_name(&self, mut each: impl FnMut(&[u8])) -> io::Result<()> {
         for entry in rustix::fs::Dir::read_from(&self.0)? {
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
-                names.push(name.to_vec());
+                each(name);
             }
         }
-        Ok(names)
+        Ok(())
     }
 
     /// Sets permission bits.
@@ -267,6 +273,11 @@ impl Dir {
     /// Sets the time of last change.
     pub fn set_time(&self, mtime: Mtime) -> io::Result<TimeSet> {
         time_set(rustix::fs::futimens(&self.0, &timestamps(mtime)))
+    }
+
+    /// Permission bits, and those above them.
+    pub fn mode(&self) -> io::Result<u32> {
+        Ok(rustix::fs::fstat(&self.0)?.st_mode & 0o7777)
     }
 
     /// Which folder it is.
@@ -310,7 +321,7 @@ impl AsFd for Dir {
 
 /// Whether a time could be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TimeSet {
+pub(crate) enum TimeSet {
     /// It is as it was with the seller.
     Exact,
     /// The file system has no such time.
@@ -319,7 +330,7 @@ pub(super) enum TimeSet {
 
 /// Whether permission bits could be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ModeSet {
+pub(crate) enum ModeSet {
     /// They are as they were with the seller.
     Exact,
     /// The file system has none.
@@ -327,17 +338,17 @@ pub(super) enum ModeSet {
 }
 
 /// Sets the permission bits of an open file.
-pub(super) fn set_file_mode(file: &File, mode: u32) -> io::Result<ModeSet> {
+pub(crate) fn set_file_mode(file: &File, mode: u32) -> io::Result<ModeSet> {
     mode_set(rustix::fs::fchmod(file, Mode::from_raw_mode(mode & 0o777)))
 }
 
 /// Sets the time of last change of an open file.
-pub(super) fn set_file_time(file: &File, mtime: Mtime) -> io::Result<TimeSet> {
+pub(crate) fn set_file_time(file: &File, mtime: Mtime) -> io::Result<TimeSet> {
     time_set(rustix::fs::futimens(file, &timestamps(mtime)))
 }
 
 /// The permission bits that a file really gets when it is created with all of them.
-pub(super) fn creation_mask(dir: &Dir) -> io::Result<u32> {
+pub(crate) fn creation_mask(dir: &Dir) -> io::Result<u32> {
     const PROBE: &[u8] = b"probe";
     dir.remove(PROBE)?;
     let file = dir.create(PROBE, 0o777)?;

@@ -24,8 +24,10 @@ use super::work::Work;
 use super::{Conflict, ConflictPolicy, Decide, shown_path};
 use crate::error::Error;
 use crate::event::{Event, ExceptionReason, Observer};
+use crate::home::transfers::Folder;
 use crate::home::{checked, read_private, write_private};
 use crate::private::Private;
+use crate::verify::manifest::{ManifestWriter, Preserved};
 
 /// Conflicts that are shown to the person.
 const SHOWN_MAX: usize = 20;
@@ -69,6 +71,8 @@ pub(super) struct Finish<'a> {
     pub work: &'a Work,
     /// The list of entries and how much of it counts.
     pub list: (PathBuf, u64),
+    /// Where what came is kept.
+    pub folder: &'a Folder,
     /// Where decisions are written down.
     pub moves: PathBuf,
     /// How many entries wait.
@@ -78,7 +82,8 @@ pub(super) struct Finish<'a> {
 }
 
 impl Finish<'_> {
-    /// Places what waits, sets modes and times of folders, and counts. Nothing is synced here.
+    /// Places what waits, sets modes and times of folders, counts, and keeps what came [S18.1]. What was placed is not
+    /// synced here.
     ///
     /// # Errors
     /// [`Error::Conflicts`] when nobody can say what to do with what stands in the way; [`Error::Disk`].
@@ -177,9 +182,11 @@ impl Finish<'_> {
         let mut tally = Tally::default();
         let mut walk = Walk::new(self.work)?;
         let mut moves = moves.into_iter();
+        let mut manifest = ManifestWriter::create(self.folder)?;
+        let mut folder_modes = Preserved::Yes;
         for (ordinal, line) in self.lines()?.enumerate() {
             let (ordinal, mut line) = (ordinal as u64, line?);
-            self.set_all(walk.leave(&line.record), &mut tally)?;
+            self.set_all(walk.leave(&line.record), &mut tally, &mut folder_modes)?;
             if walk.is_kept() {
                 line.fate = Fate::Kept;
             }
@@ -188,9 +195,11 @@ impl Finish<'_> {
                 self.release(ordinal, &mut line, next, &walk)?;
             }
             self.count(&line, &mut tally);
+            manifest.add(&line.kept())?;
             walk.enter(ordinal, &line).map_err(|e| self.trouble(e))?;
         }
-        self.set_all(walk.stack.leave_all(), &mut tally)?;
+        self.set_all(walk.stack.leave_all(), &mut tally, &mut folder_modes)?;
+        manifest.finish(folder_modes)?;
         Ok(tally)
     }
 
@@ -241,7 +250,7 @@ impl Finish<'_> {
     }
 
     /// Sets modes and times of folders that were made here, innermost first.
-    fn set_all(&self, left: Vec<Known>, tally: &mut Tally) -> Result<(), Error> {
+    fn set_all(&self, left: Vec<Known>, tally: &mut Tally, modes: &mut Preserved) -> Result<(), Error> {
         for known in left {
             let Known::Here { dir, made: Some(record) } = known else { continue };
             let Attributes { mode, mtime, path } = record;
@@ -250,6 +259,9 @@ impl Finish<'_> {
                 Err(error) if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) => continue,
                 set => set.map_err(|source| self.trouble(source))?,
             };
+            if mode == ModeSet::No {
+                *modes = Preserved::No;
+            }
             let missing = [
                 (mode == ModeSet::No, ExceptionReason::ModeNotSet),
                 (time == TimeSet::No, ExceptionReason::TimeNotSet),

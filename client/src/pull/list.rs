@@ -16,6 +16,7 @@ use minicbor::{Decode, Encode};
 use crate::error::Error;
 use crate::home::checked::{self, LineHead};
 use crate::home::private_options;
+use crate::verify::manifest::{self, Preserved};
 
 /// A path and a target at their longest, and everything else.
 const LINE_BYTES_MAX: usize = 4 * PATH_BYTES_MAX;
@@ -88,6 +89,23 @@ impl Line {
     /// The last component it really has.
     pub fn actual_name(&self) -> &[u8] {
         self.name.as_deref().unwrap_or_else(|| self.record.path.name())
+    }
+
+    /// What is kept of it, once its fate is settled.
+    pub fn kept(&self) -> manifest::Line {
+        let preserved = |is_lost: bool| if is_lost { Preserved::No } else { Preserved::Yes };
+        manifest::Line {
+            record: self.record.clone(),
+            fate: match self.fate {
+                Fate::Made => manifest::Fate::Made,
+                Fate::Existing => manifest::Fate::Existing,
+                Fate::Held | Fate::Kept => manifest::Fate::LeftOut,
+                Fate::Listed => manifest::Fate::Listed,
+            },
+            name: self.name.clone(),
+            mode: preserved(self.marks.no_mode),
+            time: preserved(self.marks.no_time),
+        }
     }
 }
 

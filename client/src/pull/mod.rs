@@ -14,14 +14,14 @@
 mod begin;
 mod checkpoint;
 mod claim;
-mod disk;
+pub(crate) mod disk;
 mod finish;
 mod flow;
 mod folders;
 pub(crate) mod kept;
 mod list;
 mod look;
-mod names;
+pub(crate) mod names;
 mod pipeline;
 mod place;
 mod precheck;
@@ -34,7 +34,7 @@ mod sign;
 mod stdout;
 #[cfg(test)]
 mod tests;
-mod tree;
+pub(crate) mod tree;
 mod work;
 
 use std::ffi::OsStr;

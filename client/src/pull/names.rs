@@ -3,7 +3,7 @@
 use handover_shared::ids::hex;
 
 /// The folder of partial data inside the destination.
-pub(super) const WORK_FOLDER: &[u8] = b".handover";
+pub(crate) const WORK_FOLDER: &[u8] = b".handover";
 
 /// Longest name that is made here: every file system takes it.
 const NAME_BYTES_MAX: usize = 143;

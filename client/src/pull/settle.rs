@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::event::{Event, Observer, Stage};
 use crate::home::Home;
 use crate::home::transfers::{Facts, Folder, State};
+use crate::verify::manifest;
 use crate::watch::receipt_short;
 
 /// Where a transfer is placed, and with what.
@@ -127,8 +128,10 @@ fn place_rest(site: &Site, destination: &Destination, decide: &dyn Decide) -> Re
         return Err(missing());
     };
     let work = Work::open(destination, &site.transfer, site.since, Trust::Kept)?;
+    manifest::keep_key(&site.folder, &site.key.manifest_key(&site.transfer))?;
     let finish = Finish {
         work: &work,
+        folder: &site.folder,
         list: (kept::list_file(&site.folder), list_bytes),
         moves: kept::moves_file(&site.folder),
         held,

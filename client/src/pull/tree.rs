@@ -40,7 +40,7 @@ pub(super) struct Step {
 }
 
 /// The folders above the current entry, each with what is known of it.
-pub(super) struct Stack<T>(Vec<(Vec<u8>, T)>);
+pub(crate) struct Stack<T>(Vec<(Vec<u8>, T)>);
 
 impl<T> Default for Stack<T> {
     fn default() -> Self {
@@ -73,6 +73,11 @@ impl<T> Stack<T> {
     /// What is known of the folder that the next entry goes into; nothing at the top.
     pub fn innermost(&self) -> Option<&T> {
         self.0.last().map(|(_, known)| known)
+    }
+
+    /// As [`Stack::innermost`], to change it.
+    pub fn innermost_mut(&mut self) -> Option<&mut T> {
+        self.0.last_mut().map(|(_, known)| known)
     }
 
     /// How many folders are above the next entry.

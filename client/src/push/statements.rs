@@ -30,6 +30,7 @@ use crate::home::identity::Owner;
 use crate::home::transfers::{Folder, Secrets};
 use crate::home::{checked, read_private, write_private};
 use crate::link::Relay;
+use crate::verify::manifest;
 
 const ANNOUNCED_BYTES_MAX: u64 = 512 * 1024;
 const TEXT_BYTES_MAX: u64 = limits::STATEMENT_BYTES_MAX as u64;
@@ -158,6 +159,7 @@ pub fn announce(
     // [S14.2]
     write_private(&folder.file("offer.txt"), opened.statement.as_bytes())?;
     write_private(&folder.file("offer.sig"), opened.signature.as_bytes())?;
+    manifest::keep_key(folder, &key.manifest_key(&transfer))?;
     write_private(&folder.file("announced"), &checked::file(&codec::encode(&announced)))?;
     let secrets = Secrets {
         code: Some(*code.expose()),

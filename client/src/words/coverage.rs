@@ -61,6 +61,7 @@ fn chinese_sentences_are_chinese() {
         "span-",
         "on-moment",
         "month-",
+        "list-comma",
         "amount",
     ];
     let resource = fluent_syntax::parser::parse(CHINESE).unwrap();

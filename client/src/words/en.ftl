@@ -18,6 +18,7 @@ value-code = CODE
 value-command = COMMAND
 value-count = N
 value-dir = DIR
+value-dir-or-id = DIR|ID
 value-duration = DURATION
 value-file = FILE
 value-file-or-id = FILE|ID
@@ -116,6 +117,11 @@ help-receipt-export = Write receipt.json, receipt.json.sig and allowed_signers
 help-receipt-export-id = Number of a transfer
 help-receipt-export-folder = Folder to write to, made if missing
 
+help-verify = Does this folder still match what was received or sent?
+help-verify-folder = The folder, or the number of a transfer for where its files were placed or taken from
+help-verify-id = Check the folder against this transfer: for a copy that was made or moved elsewhere
+help-verify-all = Name every difference, and times that changed, as they are found
+
 help-identity = Show or set up the key with which this machine signs
 help-identity-show = Show name, fingerprint and public key
 help-identity-create = Make a new key
@@ -207,6 +213,8 @@ label-received = Received
 label-name = Name
 label-organisation = Organisation
 label-public-key = Public key
+label-folder = Folder
+label-transfer = Transfer
 
 ## Sending
 
@@ -253,6 +261,7 @@ stage-waiting = Waiting
 stage-receiving = Receiving
 stage-placing = Placing
 stage-signing = Signing
+stage-checking = Checking
 eta = ETA { $span }
 packed = packed { $factor }x
 progress-files = { $done }/{ $total } files
@@ -392,6 +401,104 @@ receipt-valid-note = Whose key it is, is for you to know: compare the buyer's fi
 receipt-exported = Receipt written to { $folder }
 receipt-check-elsewhere = Anyone with OpenSSH can check it:
 
+## Verify
+
+verify-received = { $id }, received from { $who }
+verify-received-only = { $id }, received
+verify-sent = { $id }, sent to { $who }
+verify-sent-only = { $id }, sent
+verdict-authenticity = Authenticity
+verdict-completeness = Completeness
+verdict-usability = Usability
+verdict-safety = Safety
+list-comma = {", "}
+authentic-good = as sealed by the seller and signed for by the buyer; its root is the signed one
+authentic-good-sealed = as sealed by the seller; its root is the signed one
+authentic-partly = what is here and can be read is as sealed by the seller; the signed root needs all of it
+authentic-no-receipt = the buyer has not signed a receipt yet
+authentic-seal-bad = offer and seal are not both signed by the seller: nothing here can be relied on
+authentic-receipt-bad = the kept receipt does not check
+authentic-manifest-bad = what this machine keeps of the contents is not what was signed
+authentic-changed = { $count ->
+    [one] 1 entry is not what was signed
+   *[other] { $count } entries are not what was signed
+}
+authentic-other-kind = { $count ->
+    [one] 1 entry is something else than was signed
+   *[other] { $count } entries are something else than was signed
+}
+authentic-other-mode = { $count ->
+    [one] 1 entry has other permissions than were signed
+   *[other] { $count } entries have other permissions than were signed
+}
+authentic-added = { $count ->
+    [one] 1 entry was added that the seller did not send
+   *[other] { $count } entries were added that the seller did not send
+}
+authentic-beside = { $count ->
+    [one] beside it is 1 entry that was not part of the transfer
+   *[other] beside it are { $count } entries that were not part of the transfer
+}
+complete-good = all that was sent is there: { $all }
+complete-missing = { $count ->
+    [one] 1 entry is missing
+   *[other] { $count } entries are missing
+}
+complete-left-out = { $count ->
+    [one] 1 entry was left out when it came, because you kept what was there
+   *[other] { $count } entries were left out when they came, because you kept what was there
+}
+complete-listed = { $count ->
+    [one] 1 entry is listed as not sent, in what was signed
+   *[other] { $count } entries are listed as not sent, in what was signed
+}
+usable-good = every file opens and reads to its end, { $size }
+usable-unreadable = { $count ->
+    [one] 1 entry cannot be read
+   *[other] { $count } entries cannot be read
+}
+usable-shortened = { $count ->
+    [one] 1 file is shorter than it was
+   *[other] { $count } files are shorter than they were
+}
+safety-good = no write permission for others, no link that leads out, no copy left behind
+safety-exposed = { $count ->
+    [one] 1 entry can be changed by every user of this machine
+   *[other] { $count } entries can be changed by every user of this machine
+}
+safety-exposed-as-sent = { $count ->
+    [one] 1 entry can be changed by every user of this machine, as it was sent or as it was before
+   *[other] { $count } entries can be changed by every user of this machine, as they were sent or as they were before
+}
+safety-privileged = { $count ->
+    [one] 1 file runs with the rights of its owner (setuid)
+   *[other] { $count } files run with the rights of their owners (setuid)
+}
+safety-leads-out = { $count ->
+    [one] 1 link leads out of the folder
+   *[other] { $count } links lead out of the folder
+}
+safety-own-remains = partial data is left in .handover; to remove it: handover resume { $id } or handover destroy { $id }
+safety-other-remains = .handover holds partial data of another transfer
+verify-times = Times differ in { $count } (copying does that); it counts against nothing.
+differences-head = Differences
+differences-more = … and { $count } more (--all names every one)
+difference-missing = missing
+difference-changed = changed
+difference-shortened = shortened
+difference-unreadable = unreadable
+difference-added = added
+difference-other-kind = other kind
+difference-other-mode = permissions
+difference-other-time = time
+difference-exposed = writable
+difference-privileged = setuid
+difference-leads-out = leads out
+verify-matches-received = It matches what was received.
+verify-matches-sent = It matches what was sent.
+verify-differs-received = It does not match what was received.
+verify-differs-sent = It does not match what was sent.
+
 ## Identity
 
 identity-none = this machine has no identity yet
@@ -525,6 +632,12 @@ hint-stdout-closed = check what standard output is connected to
 problem-no-transfer = there is no transfer { $asked } on this machine
 hint-no-transfer = `handover status` lists the transfers
 problem-no-receipt = transfer { $id } has no receipt yet
+problem-not-ours = { $path } belongs to no transfer of this machine
+hint-not-ours = handover status lists the transfers; handover verify DIR --id N checks a copy against transfer N
+problem-not-whole = transfer { $id } did not get to its end here: there is nothing to check against
+hint-not-whole = handover status { $id } says how far it is
+problem-no-folder = transfer { $id } has no folder here: it came from standard input or went to standard output
+hint-no-folder = where it was saved, check it with: handover verify DIR --id { $id }
 hint-no-receipt = wait for it: handover wait { $id }
 problem-held = another run is working on transfer { $id }
 hint-held = wait for it or stop it; `handover status { $id }` shows how far it is
@@ -703,6 +816,10 @@ detail-the-list-of-moves-is-damaged = the list of moves is damaged
 detail-the-list-of-records-is-damaged = the list of records is damaged
 detail-the-outcome-is-damaged = the outcome is damaged
 detail-the-plan-of-a-transfer-is-damaged = the plan of a transfer is damaged
+detail-the-kept-manifest-is-damaged = the kept manifest is damaged
+detail-opening-the-folder = opening the folder
+detail-writing-the-manifest = writing the manifest
+detail-reading-the-manifest = reading the manifest
 detail-the-receipt-is-damaged = the receipt is damaged
 detail-the-receipt-is-missing = the receipt is missing
 detail-the-relay-book-cannot-be-read = the relay book cannot be read

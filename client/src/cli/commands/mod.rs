@@ -6,6 +6,7 @@ mod push;
 pub(super) mod receipts;
 mod relays;
 mod transfers;
+pub(super) mod verify;
 
 use clap::CommandFactory;
 
@@ -33,6 +34,7 @@ pub(super) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
             transfers::code(id, form, picture, context)
         }
         Command::Receipt(command) => receipts::run(command, context),
+        Command::Verify(args) => verify::run(args, context).await,
         Command::Identity(command) => identity::run(command, context),
         Command::Relay(command) => relays::run(command, context).await,
         Command::Demo(args) => demo::run(args, context).await,

@@ -1,6 +1,8 @@
 //! Screens as text files, in both languages, from fixed facts. Run the tests with `UPDATE_GOLDEN=1` to write them anew,
 //! and read what changed.
 
+mod verifying;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -18,6 +20,8 @@ use crate::event::{Event, ExceptionReason, Observer, Progress, ReceiptFacts, Sca
 use crate::home::transfers::{Facts, KeptPath, Role, State};
 use crate::private::Private;
 use crate::words::Language;
+
+pub(super) use verifying::{differences, verifications};
 
 const AT: Millis = Millis(1_796_580_120_000);
 const KEY: &str = "SHA256:xqC22gVeMJaTgauqkq+afh79H60yYGH4XMQDkUahQk0";

@@ -167,6 +167,7 @@ fn stage_word(stage: Stage) -> &'static str {
         Stage::Receiving => "receiving",
         Stage::Placing => "placing",
         Stage::Signing => "signing",
+        Stage::Checking => "checking",
     }
 }
 

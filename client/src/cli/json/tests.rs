@@ -74,6 +74,12 @@ fn emitted() -> Vec<String> {
     }
     report.object(status::object(&crate::cli::golden::facts(Role::Seller), status::Freshness::Asked));
     report.object(status::object(&crate::cli::golden::facts(Role::Buyer), status::Freshness::NotReached));
+    for found in crate::cli::golden::verifications() {
+        report.object(crate::cli::commands::verify::verification(&found, 3));
+    }
+    for difference in crate::cli::golden::differences() {
+        report.object(crate::cli::commands::verify::object(&difference));
+    }
     report.object(error(&problem::of(&Error::NothingToSend, None, &style)));
     report.object(done("push", Exit::Done.number()).with("id", 7));
     out.text().split_inclusive('\n').map(str::to_owned).collect()
@@ -114,6 +120,7 @@ fn events() -> Vec<Event> {
         Stage::Receiving,
         Stage::Placing,
         Stage::Signing,
+        Stage::Checking,
     ];
     events.extend(stages.map(Event::Stage));
     let causes = [StallCause::Unreachable, StallCause::Lost, StallCause::Busy, StallCause::Silent];
