@@ -73,6 +73,9 @@ struct Outcome {
     seen: Seen,
 }
 
+/// A folder, and a name in it.
+type Located = (Arc<Dir>, Vec<u8>);
+
 /// The walk.
 pub(super) struct Walk<'a> {
     lines: Lines,
@@ -219,7 +222,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The folder above an entry, and the name it has there; nothing if that folder is not there.
-    fn locate(&mut self, line: &Line, source: Option<&Path>) -> Result<Option<(Arc<Dir>, Vec<u8>)>, Error> {
+    fn locate(&mut self, line: &Line, source: Option<&Path>) -> Result<Option<Located>, Error> {
         let name = line.actual_name().to_vec();
         let is_top = line.record.path.depth() == 1;
         let own = match (self.place, is_top, source) {
