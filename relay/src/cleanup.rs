@@ -6,9 +6,11 @@ use std::io;
 use std::sync::Arc;
 
 use handover_shared::ids::{BlockIndex, TransferId};
+use handover_shared::protocol::papers::PaperKind;
 use handover_shared::protocol::relay::{Effect, Share, Storage};
 
 use crate::ledger::operations;
+use crate::ledger::rows::PaperPlace;
 use crate::ledger::{Causes, LedgerError};
 use crate::live::Turn;
 use crate::serve::Relay;
@@ -146,8 +148,16 @@ impl Relay {
     }
 
     async fn remove_orphans(self: &Arc<Self>, id: TransferId) -> Result<(), CleanupError> {
-        let rows = self.ledger.read(move |rows, _| rows.segments(id, BlockIndex(0), usize::MAX >> 1)).await?;
-        let named: HashSet<String> = rows.into_iter().map(|segment| segment.name).collect();
+        let (rows, document) = self
+            .ledger
+            .read(move |rows, _| {
+                Ok((rows.segments(id, BlockIndex(0), usize::MAX >> 1)?, rows.paper(id, PaperKind::Agreement)?))
+            })
+            .await?;
+        let mut named: HashSet<String> = rows.into_iter().map(|segment| segment.name).collect();
+        if let Some(PaperPlace::Stored(name)) = document {
+            named.insert(name);
+        }
         let present = self.blocking("list segments", move |relay| relay.segments.names(id)).await?;
         for name in present.into_iter().filter(|name| !named.contains(name)) {
             tracing::info!(transfer = %id, "removes a segment that was never acknowledged");

@@ -7,7 +7,7 @@
 //! | `first-invite` | the secret of the first invite, 16 bytes | 0600 |
 //! | `address` | what invites say, for the program's other verbs | 0600 |
 //! | `ledger.sqlite` and its `-wal`, `-shm` | the ledger | 0600 |
-//! | `segments/` | sealed blocks | 0700 |
+//! | `segments/` | sealed blocks and agreements' sealed documents | 0700 |
 //! | `shares/` | relay shares; must not be backed up | 0700 |
 
 use std::fs::{self, File, OpenOptions};

@@ -71,11 +71,17 @@ pub enum Fault {
     /// This link key may not do that.
     #[error("not allowed")]
     NotAllowed = 21,
+    /// The share goes out only against the signed agreement.
+    #[error("the agreement must be signed first")]
+    AgreementRequired = 22,
+    /// The buyer refused the agreement; the data is gone.
+    #[error("refused by the buyer")]
+    RefusedByBuyer = 23,
 }
 
 impl Fault {
     /// Every fault, in the order of its number.
-    pub const ALL: [Fault; 21] = [
+    pub const ALL: [Fault; 23] = [
         Fault::BadMessage,
         Fault::TooLarge,
         Fault::Version,
@@ -97,6 +103,8 @@ impl Fault {
         Fault::Receipted,
         Fault::ClockRefused,
         Fault::NotAllowed,
+        Fault::AgreementRequired,
+        Fault::RefusedByBuyer,
     ];
 
     /// The number that travels.
@@ -126,6 +134,6 @@ mod tests {
             assert_eq!(Fault::of_number(fault.number()), Some(fault));
         }
         assert_eq!(Fault::of_number(0), None);
-        assert_eq!(Fault::of_number(22), None);
+        assert_eq!(Fault::of_number(24), None);
     }
 }

@@ -53,6 +53,12 @@ pub const CODE_INPUT_BYTES_MAX: usize = 4 * 1024;
 pub const IDENTITY_FILE_BYTES_MAX: usize = 16 * 1024;
 /// A receipt sealed to the seller.
 pub const SEALED_RECEIPT_BYTES_MAX: usize = 16 * 1024;
+/// A signed agreement, or a refusal of it, sealed to the seller.
+pub const SEALED_AGREEMENT_BYTES_MAX: usize = 16 * 1024;
+/// An agreement's document, sealed.
+pub const SEALED_DOCUMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// Every other paper, sealed.
+pub const SEALED_PAPER_BYTES_MAX: u64 = 64 * 1024;
 /// Times a file that changes while it is read is read.
 pub const READ_ATTEMPTS_MAX: u32 = 3;
 /// Bidirectional streams a client may hold open on one connection.

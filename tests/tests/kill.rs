@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use handover::home::Home;
 use handover_tests::blows::{Blow, How, Story, Who, World};
 use handover_tests::data::{self, Dice};
 use handover_tests::strace::{self, Fault};
@@ -184,9 +185,13 @@ fn whoever_names_a_file_dies() {
         // A run that died before its transfer meant anything leaves a folder without facts, which is swept later.
         for transfer in std::fs::read_dir(buyer.home().join("transfers")).unwrap() {
             let transfer = transfer.unwrap().path();
-            let secrets = std::fs::metadata(transfer.join("secrets")).map_or(0, |facts| facts.len());
-            // Nothing, behind its check of eight bytes.
-            let is_wiped = secrets <= 9 || !transfer.join("facts.json").exists();
+            // What papers need, and nothing else.
+            let number: u64 = transfer.file_name().unwrap().to_str().unwrap().parse().unwrap();
+            let is_wiped = !transfer.join("facts.json").exists() || {
+                let home = Home::open(Some(buyer.home())).unwrap();
+                let secrets = home.transfer(number).unwrap().secrets().unwrap();
+                secrets.code.is_none() && secrets.content_key.is_none() && secrets.hybrid_seed.is_none()
+            };
             assert!(is_wiped, "keys are left behind after {number}\n{pulled}");
         }
         died[0] += u64::from(first.signal.is_some());

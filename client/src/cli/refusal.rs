@@ -23,6 +23,8 @@ pub(crate) fn of(
         | Fault::Revoked
         | Fault::Expired
         | Fault::Receipted
+        | Fault::RefusedByBuyer
+        | Fault::AgreementRequired
         | Fault::ClaimRefused => of_code(fault, time, side, style),
         Fault::NotEnrolled
         | Fault::InviteRefused
@@ -69,6 +71,21 @@ fn of_code(fault: Fault, time: Option<Millis>, side: Option<Role>, style: &Style
         }
         (Fault::Expired, _) => {
             ("expired", Exit::Code, t!(words, "refusal-expired", when = when), t!(words, "hint-ask-seller"))
+        }
+        (Fault::RefusedByBuyer, Some(Role::Seller)) => (
+            "refused-by-buyer",
+            Exit::OtherRefused,
+            t!(words, "refusal-by-buyer-seller", when = when),
+            t!(words, "hint-by-buyer-seller"),
+        ),
+        (Fault::RefusedByBuyer, _) => (
+            "refused-by-buyer",
+            Exit::OtherRefused,
+            t!(words, "refusal-by-buyer", when = when),
+            t!(words, "hint-ask-seller"),
+        ),
+        (Fault::AgreementRequired, _) => {
+            ("agreement-required", Exit::Code, t!(words, "refusal-agreement"), t!(words, "hint-agreement"))
         }
         (Fault::Receipted, _) => {
             ("receipted", Exit::Code, t!(words, "refusal-receipted", when = when), t!(words, "hint-receipted"))

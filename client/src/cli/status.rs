@@ -33,6 +33,7 @@ pub(crate) fn state_text(style: &Style, facts: &Facts) -> String {
         State::Delivered => t!(words, "state-delivered"),
         State::Revoked => t!(words, "state-revoked"),
         State::Expired => t!(words, "state-expired"),
+        State::Refused => t!(words, "state-refused"),
         State::Failed => t!(words, "state-failed"),
     }
 }
@@ -49,6 +50,7 @@ fn state_word(state: State) -> &'static str {
         State::Delivered => "delivered",
         State::Revoked => "revoked",
         State::Expired => "expired",
+        State::Refused => "refused",
         State::Failed => "failed",
     }
 }
@@ -221,7 +223,7 @@ fn next_steps(style: &Style, facts: &Facts) -> String {
         State::Collected | State::Delivered => {
             vec![(format!("handover receipt show {id}"), t!(words, "next-receipt"))]
         }
-        State::Revoked | State::Expired | State::Failed => Vec::new(),
+        State::Revoked | State::Expired | State::Refused | State::Failed => Vec::new(),
     };
     if steps.is_empty() { String::new() } else { format!("\n{}", next(style, &steps)) }
 }

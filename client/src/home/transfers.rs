@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 
 use handover_shared::codec;
 use handover_shared::ids::{LinkKey, TransferId};
+use handover_shared::keys::Secret;
 use handover_shared::keys::code::RelayAddress;
+use handover_shared::keys::schedule::ContentKey;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -63,6 +65,8 @@ pub enum State {
     Revoked,
     /// Its time was over.
     Expired,
+    /// The buyer refused the agreement.
+    Refused,
     /// It cannot go on; the text of `failure` says why.
     Failed,
 }
@@ -70,7 +74,10 @@ pub enum State {
 impl State {
     /// Whether a later run could still do something for it.
     pub fn is_open(self) -> bool {
-        !matches!(self, State::Collected | State::Delivered | State::Revoked | State::Expired | State::Failed)
+        !matches!(
+            self,
+            State::Collected | State::Delivered | State::Revoked | State::Expired | State::Refused | State::Failed
+        )
     }
 }
 
@@ -224,6 +231,34 @@ pub struct Secrets {
     /// The seed of the hybrid key (buyer only); until the share is here.
     #[cbor(n(4), with = "minicbor::bytes")]
     pub hybrid_seed: Option<[u8; 32]>,
+    /// What papers are sealed under; from when the content key is dropped.
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub papers_key: Option<[u8; 32]>,
+}
+
+impl Secrets {
+    /// Drops the content key, and keeps what opens the papers of the transfer and nothing else.
+    pub fn drop_content_key(&mut self, transfer: &TransferId) {
+        if let Some(key) = self.papers_key(transfer) {
+            self.papers_key = Some(*key.expose());
+        }
+        self.content_key.zeroize();
+        self.content_key = None;
+    }
+
+    /// What is kept of the secrets when a transfer is over: what a buyer needs to lay down and open its papers.
+    #[must_use]
+    pub fn for_papers(&self, transfer: &TransferId) -> Self {
+        let papers_key = self.papers_key(transfer).map(|key| *key.expose());
+        Self { papers_key, link_seed: self.link_seed, ..Self::default() }
+    }
+
+    /// What papers of the transfer are sealed under, while or after the content key is here.
+    pub fn papers_key(&self, transfer: &TransferId) -> Option<Secret<32>> {
+        let kept = self.papers_key.map(|key| Secret::new(Zeroizing::new(key)));
+        let content_key = || self.content_key.map(|key| ContentKey::of_secret(Secret::new(Zeroizing::new(key))));
+        kept.or_else(|| content_key().map(|key| key.papers_key(transfer)))
+    }
 }
 
 /// A transfer's folder, not locked: for looking.
@@ -383,16 +418,17 @@ impl Held {
         Ok(())
     }
 
-    /// Wipes all secrets, if there still are any.
+    /// Wipes all secrets, if there still are any, but what papers need: their key, and the buyer's link key.
     ///
     /// # Errors
     /// As [`Folder::facts`].
-    pub fn wipe_secrets(&self) -> Result<(), Error> {
-        let none = Secrets::default();
-        if *Zeroizing::new(codec::encode(&self.secrets()?)) == codec::encode(&none) {
+    pub fn wipe_secrets(&self, transfer: &TransferId) -> Result<(), Error> {
+        let secrets = self.secrets()?;
+        let kept = secrets.for_papers(transfer);
+        if *Zeroizing::new(codec::encode(&secrets)) == *Zeroizing::new(codec::encode(&kept)) {
             return Ok(());
         }
-        self.store_secrets(&none)
+        self.store_secrets(&kept)
     }
 
     /// Removes the folder of a transfer that came to nothing.
@@ -529,7 +565,7 @@ mod tests {
         assert_eq!(relays, ["new.example:5000", "old.example", "old.example"]);
     }
 
-    #[test]
+    #[test] // [S4.9]
     fn what_was_told_is_noted_and_secrets_are_wiped_once() {
         let scratch = tempfile::tempdir().unwrap();
         let held = Home::open(Some(scratch.path())).unwrap().new_transfer().unwrap();
@@ -538,8 +574,12 @@ mod tests {
         held.set_told().unwrap();
         assert!(held.is_told());
         held.store_secrets(&Secrets { content_key: Some([7; 32]), ..Secrets::default() }).unwrap();
-        held.wipe_secrets().unwrap();
-        held.wipe_secrets().unwrap();
-        assert!(held.secrets().unwrap().content_key.is_none());
+        let transfer = TransferId([1; 16]);
+        held.wipe_secrets(&transfer).unwrap();
+        held.wipe_secrets(&transfer).unwrap();
+        let left = held.secrets().unwrap();
+        assert!(left.content_key.is_none());
+        let papers_key = ContentKey::of_secret(Secret::new(Zeroizing::new([7; 32]))).papers_key(&transfer);
+        assert!(left.papers_key.as_ref() == Some(papers_key.expose()));
     }
 }

@@ -6,6 +6,7 @@
 //! # Source
 //! SPEC \[S11\] \[S12\].
 
+mod papers;
 pub mod retry;
 mod transport;
 mod wire;
@@ -24,6 +25,7 @@ use handover_shared::tls::{self, ExpectedRelay, LinkSecret};
 
 use crate::error::Error;
 
+pub use papers::SealedPaper;
 pub use wire::{Replies, read_exact_chunks};
 
 /// Counters of a connection's transport; they grow while anything of a stream gets through.

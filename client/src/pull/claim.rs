@@ -71,7 +71,14 @@ impl Claiming {
         let (identity_signature, claim_signature) = (sign(&self.identity)?, sign(self.keys.claim.identity())?);
         let hybrid_key = self.hybrid.public().as_bytes().to_vec();
         let signature = identity_signature.clone();
-        let claim = Claim { transfer, hybrid_key, text: text.clone(), identity_signature, claim_signature };
+        let claim = Claim {
+            transfer,
+            hybrid_key,
+            text: text.clone(),
+            identity_signature,
+            claim_signature,
+            sealed_agreement: None,
+        };
         Ok((claim, text, signature))
     }
 

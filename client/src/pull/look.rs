@@ -194,6 +194,7 @@ fn ended(state: State) -> Option<Fault> {
     match state {
         State::Revoked => Some(Fault::Revoked),
         State::Expired => Some(Fault::Expired),
+        State::Refused => Some(Fault::RefusedByBuyer),
         State::Failed => Some(Fault::NotFound),
         _ => None,
     }
@@ -238,6 +239,7 @@ async fn peek(relay: &Relay, keys: &CodeKeys) -> Result<(Peeked, OpenedOffer), E
         Phase::Receipted => return refused(Fault::Receipted, None),
         Phase::Revoked => return refused(Fault::Revoked, None),
         Phase::Expired => return refused(Fault::Expired, peeked.expires),
+        Phase::Refused => return refused(Fault::RefusedByBuyer, None),
     }
     // [S10.8]
     let offer = proof::open_offer(keys, &peeked.sealed_offer, &peeked.transfer).map_err(|fault| {

@@ -52,7 +52,7 @@ pub(super) async fn take(
         && continued.facts.state == State::Delivered
     {
         // The run that delivered it may have died before it wiped what has done its work.
-        continued.held.wipe_secrets()?;
+        continued.held.wipe_secrets(&continued.facts.transfer_id()?)?;
         return settle::taken(&continued.held, &continued.facts, look.destination.clone());
     }
     look.check_space()?;
@@ -411,8 +411,8 @@ impl Run {
         // Last, so that a run that dies before this delivers and cleans up once more.
         self.facts.state = State::Delivered;
         self.held.store_facts(&self.facts)?;
-        self.secrets = Secrets::default();
-        self.held.wipe_secrets()?;
+        self.secrets = self.secrets.for_papers(&self.transfer);
+        self.held.wipe_secrets(&self.transfer)?;
         settle::taken(&self.held, &self.facts, self.destination.clone())
     }
 
@@ -450,21 +450,27 @@ impl Run {
 
     /// A refusal that no later run can change.
     fn refused_for_good(self, fault: Fault) -> Result<(), Error> {
-        let Self { held, mut facts, .. } = self;
+        let Self { held, mut facts, secrets, .. } = self;
         let is_over = matches!(
             fault,
-            Fault::NotFound | Fault::AlreadyClaimed | Fault::Revoked | Fault::Expired | Fault::Receipted
+            Fault::NotFound
+                | Fault::AlreadyClaimed
+                | Fault::Revoked
+                | Fault::Expired
+                | Fault::Receipted
+                | Fault::RefusedByBuyer
         );
         let state = match fault {
             // Nothing was received: there is nothing to keep.
             _ if is_over && facts.state == State::Claiming => return held.discard(),
             Fault::Revoked => State::Revoked,
             Fault::Expired => State::Expired,
+            Fault::RefusedByBuyer => State::Refused,
             _ => return Ok(()),
         };
         facts.state = state;
         held.store_facts(&facts)?;
-        held.store_secrets(&Secrets::default())
+        held.store_secrets(&secrets.for_papers(&facts.transfer_id()?))
     }
 
     fn tell_resumed(&self) {

@@ -90,6 +90,7 @@ impl Announced {
             block_size: self.block_size,
             blocks_max: self.blocks_max,
             expires: self.expires,
+            agreement: None,
         }
     }
 

@@ -306,6 +306,7 @@ impl Run<'_> {
                 }
                 Phase::Revoked => return Ok(Looked::Over(Fault::Revoked)),
                 Phase::Expired => return Ok(Looked::Over(Fault::Expired)),
+                Phase::Refused => return Ok(Looked::Over(Fault::RefusedByBuyer)),
                 Phase::Complete => {
                     self.tell_safe(held)?;
                     Some(looked.relay)
@@ -427,6 +428,7 @@ impl Run<'_> {
         let state = match fault {
             Fault::Revoked => State::Revoked,
             Fault::Expired => State::Expired,
+            Fault::RefusedByBuyer => State::Refused,
             // The relay has never taken it and never will: nothing is left to go on with.
             _ if facts.state == State::Preparing => State::Failed,
             _ => return Ok(()),

@@ -3,7 +3,7 @@
 //! # Source
 //! SPEC [S10.10] [S12.6].
 
-use handover_shared::ids::Millis;
+use handover_shared::ids::{Millis, TransferId};
 use handover_shared::keys::Secret;
 use handover_shared::keys::hybrid::HybridPublic;
 use handover_shared::keys::schedule::ContentKey;
@@ -162,12 +162,13 @@ impl<'a> Watcher<'a> {
             Phase::Receipted => self.keep_receipt(held, &mut facts, snapshot, claim)?,
             Phase::Revoked => facts.state = State::Revoked,
             Phase::Expired => facts.state = State::Expired,
+            Phase::Refused => facts.state = State::Refused,
         }
         if facts != before {
             held.store_facts(&facts)?;
         }
-        if matches!(facts.state, State::Revoked | State::Expired) {
-            drop_secrets(held)?;
+        if matches!(facts.state, State::Revoked | State::Expired | State::Refused) {
+            drop_secrets(held, &self.announced.transfer)?;
         }
         Ok(())
     }
@@ -262,7 +263,7 @@ impl<'a> Watcher<'a> {
         held.store_facts(facts)?;
         self.receipt = Some(kept_receipt(held, facts)?);
         // Only now: the receipt is safe, and nothing else needs the key.
-        secrets.content_key = None;
+        secrets.drop_content_key(&self.announced.transfer);
         secrets.code = None;
         held.store_secrets(&secrets)
     }
@@ -324,14 +325,14 @@ pub(crate) fn kept_receipt(folder: &Folder, facts: &Facts) -> Result<ReceiptFact
     })
 }
 
-/// Forgets everything secret about a transfer that is over.
-pub(super) fn drop_secrets(held: &Held) -> Result<(), Error> {
+/// Forgets everything secret about a transfer that is over, but what opens its papers.
+pub(super) fn drop_secrets(held: &Held, transfer: &TransferId) -> Result<(), Error> {
     let mut secrets = held.secrets()?;
     if secrets.code.is_none() && secrets.content_key.is_none() && secrets.share.is_none() {
         return Ok(());
     }
     secrets.code = None;
-    secrets.content_key = None;
+    secrets.drop_content_key(transfer);
     secrets.share = None;
     held.store_secrets(&secrets)
 }

@@ -49,6 +49,7 @@ fn over(state: State) -> Option<Error> {
     let fault = match state {
         State::Revoked => Fault::Revoked,
         State::Expired => Fault::Expired,
+        State::Refused => Fault::RefusedByBuyer,
         _ => return None,
     };
     Some(Error::Refused { fault, number: None, time: None })
@@ -62,7 +63,7 @@ pub async fn refresh(home: &Home, id: u64, observer: &dyn Observer) -> Result<Fa
     let folder = home.transfer(id)?;
     let facts = folder.facts()?;
     let is_settled = facts.state == State::Collected && facts.deleted_ms.is_some();
-    let is_over = matches!(facts.state, State::Revoked | State::Expired | State::Failed | State::Preparing);
+    let is_over = !facts.state.is_open() && facts.state != State::Collected || facts.state == State::Preparing;
     // A relay inside a push is there only while that push runs.
     let is_away = facts.embedded && !matches!(folder.hold(), Err(Error::Held { .. }));
     if facts.role == Role::Buyer || is_settled || is_over || is_away {
@@ -192,7 +193,7 @@ pub async fn revoke(home: &Home, id: u64) -> Result<Revoked, Error> {
         let mut facts = held.facts()?;
         facts.state = State::Revoked;
         held.store_facts(&facts)?;
-        drop_secrets(held)
+        drop_secrets(held, &announced.transfer)
     })?;
     if kept.is_none() {
         tracing::debug!("another run keeps what the relay says");

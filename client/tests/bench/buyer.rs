@@ -95,6 +95,7 @@ impl Buyer {
             identity_signature: proof::sign(Kind::Claim, &claim, &identity).unwrap(),
             claim_signature: proof::sign(Kind::Claim, &claim, keys.claim.identity()).unwrap(),
             text: claim,
+            sealed_agreement: None,
         };
         let Reply::Released(released) = relay.ask(&Request::Claim(request)).await.unwrap() else { panic!("no share") };
         let share =

@@ -16,7 +16,7 @@ use super::rows::{InviteRow, Seller};
 macro_rules! transfer_columns {
     () => {
         "id, seller, locator, claim_key, offer_digest, content, block_bytes, blocks_max, expires, created, phase, \
-         completed, ended, durable, blocks, fetched, share_erased, blocks_deleted"
+         completed, ended, durable, blocks, fetched, share_erased, blocks_deleted, agreement"
     };
 }
 pub(super) use transfer_columns;
@@ -35,6 +35,7 @@ pub(super) fn read_transfer(row: &Row<'_>) -> rusqlite::Result<Transfer> {
             block_size: row.get::<_, Coded<BlockSize>>(6)?.0,
             blocks_max: count(7)?,
             expires: Millis(row.get::<_, Uint>(8)?.0),
+            agreement: optional(row, 18, Digest::from_slice)?,
         },
         created: Millis(row.get::<_, Uint>(9)?.0),
         phase: row.get::<_, Coded<Phase>>(10)?.0,
@@ -45,6 +46,8 @@ pub(super) fn read_transfer(row: &Row<'_>) -> rusqlite::Result<Transfer> {
         fetched: count(15)?,
         claim: None,
         sealed_receipt: None,
+        papers: Vec::new(),
+        refusal: None,
         share: if row.get(16)? { Share::Erased } else { Share::Kept },
         storage: if row.get(17)? { Storage::Deleted } else { Storage::Kept },
         events: Vec::new(),

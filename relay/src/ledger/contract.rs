@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use handover_shared::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, LinkKey, Locator, TransferId};
-use handover_shared::protocol::message::{ClaimRecord, Event, EventKind, Phase};
+use handover_shared::protocol::message::{ClaimRecord, Event, EventKind, PaperRecord, Phase, RefusalRecord};
+use handover_shared::protocol::papers::PaperKind;
 use handover_shared::protocol::relay::{Effect, Share, Storage, Terms, Transfer};
 
-use super::rows::{InviteRow, Offer, Reserved, Segment, Seller};
+use super::rows::{InviteRow, Offer, PaperPlace, Reserved, Segment, Seller};
 use super::*;
 
 /// Somewhere to open the same rows more than once.
@@ -49,6 +50,7 @@ macro_rules! contract {
 contract! { InFile:
     a_transfer_comes_back_as_it_was_stored
     what_becomes_final_loses_its_offer
+    papers_are_found_and_documents_go_with_the_blocks
     segments_are_found_from_any_block
     what_is_over_is_found_until_it_is_cleaned_up
     reservations_add_up
@@ -66,7 +68,7 @@ fn a_transfer_comes_back_as_it_was_stored(place: &impl Place) {
     let mut rows = place.open();
     let mut transfer = sample(1);
     rows.insert(&transfer, &offer()).unwrap();
-    let changes: [fn(&mut Transfer); 6] = [
+    let changes: [fn(&mut Transfer); 8] = [
         |transfer| transfer.durable = BlockCount(1),
         |transfer| {
             transfer.phase = Phase::Complete;
@@ -74,6 +76,12 @@ fn a_transfer_comes_back_as_it_was_stored(place: &impl Place) {
             transfer.blocks = Some(BlockCount(1 << 32));
         },
         |transfer| transfer.claim = Some(claim()),
+        |transfer| transfer.papers = vec![paper(PaperKind::Release), paper(PaperKind::Delivery)],
+        |transfer| {
+            transfer.refusal =
+                Some(RefusalRecord { link_key: LinkKey([6; 32]), sealed_refusal: vec![8; 300], time: Millis(16) });
+            transfer.papers.push(paper(PaperKind::Agreement));
+        },
         |transfer| transfer.fetched = BlockCount(7),
         |transfer| {
             transfer.phase = Phase::Receipted;
@@ -102,7 +110,7 @@ fn a_transfer_comes_back_as_it_was_stored(place: &impl Place) {
 
 // [S13.7]
 fn what_becomes_final_loses_its_offer(place: &impl Place) {
-    for phase in [Phase::Receipted, Phase::Revoked, Phase::Expired] {
+    for phase in [Phase::Receipted, Phase::Revoked, Phase::Expired, Phase::Refused] {
         let mut rows = place.open();
         let before = sample(phase as u8);
         let id = before.terms.id;
@@ -112,6 +120,30 @@ fn what_becomes_final_loses_its_offer(place: &impl Place) {
         rows.update(&before, &Transfer { phase, ..before.clone() }).unwrap();
         assert_eq!(rows.offer(id).unwrap(), None, "{phase:?}");
     }
+}
+
+// [S13.14]
+fn papers_are_found_and_documents_go_with_the_blocks(place: &impl Place) {
+    let mut rows = place.open();
+    let before = sample(1);
+    let id = before.terms.id;
+    rows.insert(&before, &offer()).unwrap();
+    let papers = vec![paper(PaperKind::Agreement), paper(PaperKind::Acceptance)];
+    rows.update(&before, &Transfer { papers, ..before.clone() }).unwrap();
+    let (document, words) = (PaperPlace::Stored("a.seg".into()), PaperPlace::Here(vec![5; 64 * 1024]));
+    rows.add_paper(id, PaperKind::Agreement, &document).unwrap();
+    rows.add_paper(id, PaperKind::Acceptance, &words).unwrap();
+    assert!(rows.add_paper(id, PaperKind::Acceptance, &document).is_err());
+    assert!(rows.add_paper(id, PaperKind::Release, &document).is_err(), "of a paper that the transfer has not");
+    assert_eq!(rows.paper(id, PaperKind::Agreement).unwrap(), Some(document));
+    assert_eq!(rows.paper(id, PaperKind::Acceptance).unwrap(), Some(words.clone()));
+    assert_eq!(rows.paper(id, PaperKind::Release).unwrap(), None);
+
+    rows.remove_segments(id).unwrap();
+
+    assert_eq!(place.open().paper(id, PaperKind::Agreement).unwrap(), None);
+    assert_eq!(rows.paper(id, PaperKind::Acceptance).unwrap(), Some(words));
+    assert_eq!(rows.transfer(id).unwrap().unwrap().papers.len(), 2);
 }
 
 // [S12.3]
@@ -336,6 +368,7 @@ fn sample(seed: u8) -> Transfer {
         block_size: BlockSize::Large,
         blocks_max: BlockCount(10),
         expires: Millis(1000),
+        agreement: Some(Digest([seed; 32])),
     };
     Transfer::create(terms, Millis(10)).unwrap()
 }
@@ -356,7 +389,12 @@ fn claim() -> ClaimRecord {
         identity_signature: "identity".into(),
         claim_signature: "claim".into(),
         time: Millis(15),
+        sealed_agreement: Some(vec![3; 900]),
     }
+}
+
+fn paper(kind: PaperKind) -> PaperRecord {
+    PaperRecord { kind: kind.number(), time: Millis(17), bytes: 5000, digest: Digest([kind.number(); 32]) }
 }
 
 /// Counts commits.
@@ -382,6 +420,7 @@ impl<B: Backend> Read for Counting<B> {
         transfers(&self, limit: usize) -> Vec<Transfer>;
         find(&self, locator: Locator) -> Option<TransferId>;
         offer(&self, id: TransferId) -> Option<Offer>;
+        paper(&self, id: TransferId, kind: PaperKind) -> Option<PaperPlace>;
         segments(&self, id: TransferId, from: BlockIndex, limit: usize) -> Vec<Segment>;
         unsettled(&self, now: Millis, limit: usize) -> Vec<TransferId>;
         reserved_bytes(&self) -> u64;
@@ -399,6 +438,7 @@ impl<B: Backend> Write for Counting<B> {
         insert(&mut self, transfer: &Transfer, offer: &Offer) -> ();
         update(&mut self, before: &Transfer, after: &Transfer) -> ();
         add_segment(&mut self, id: TransferId, segment: &Segment) -> ();
+        add_paper(&mut self, id: TransferId, kind: PaperKind, place: &PaperPlace) -> ();
         remove_segments(&mut self, id: TransferId) -> ();
         put_seller(&mut self, seller: &Seller) -> ();
         add_invite(&mut self, digest: Digest, created: Millis, uses: Option<u64>) -> i64;

@@ -2,10 +2,11 @@
 
 use handover_shared::fault::Fault;
 use handover_shared::ids::{BlockCount, BlockIndex, Digest, LinkKey, Locator, Millis, TransferId};
-use handover_shared::protocol::message::{Created, Fetching, Refused};
+use handover_shared::protocol::message::{Created, Deposit, Fetching, PaperRecord, Refused};
+use handover_shared::protocol::papers::{CheckedRefusal, PaperKind};
 use handover_shared::protocol::relay::{CheckedClaim, Effect, Peeking, Terms, Transfer};
 
-use super::rows::{InviteRow, Offer, Read, Reserved, Segment, Seller, Write};
+use super::rows::{InviteRow, Offer, PaperPlace, Read, Reserved, Segment, Seller, Write};
 use super::{Answer, LedgerError};
 
 /// Who may create transfers.
@@ -235,6 +236,109 @@ pub fn receive(
 /// See [`Transfer::revoke`].
 pub fn revoke(rows: &mut dyn Write, now: Millis, id: TransferId, by: LinkKey) -> Answer<Millis> {
     change(rows, id, |transfer| transfer.revoke(by, now))
+}
+
+/// Whether a paper may come, before its bytes are read; tells of the one that is there already. An agreement's document
+/// counts against the quotas like blocks.
+///
+/// # Errors
+/// See [`Transfer::may_deposit`]; `NotEnrolled`, `QuotaExceeded` or `StorageFull` for a document.
+pub fn may_deposit(
+    rows: &dyn Read,
+    now: Millis,
+    by: LinkKey,
+    asked: Deposit,
+    allowance: &Allowance,
+) -> Answer<Option<PaperRecord>> {
+    let Some(mut transfer) = load(rows, asked.transfer)? else {
+        return Ok(Err(Fault::NotFound.into()));
+    };
+    let known = match transfer.may_deposit(by, asked.kind, asked.bytes, now) {
+        Ok(known) => known,
+        Err(refused) => return Ok(Err(refused)),
+    };
+    if known.is_none() && asked.kind == PaperKind::Agreement.number() {
+        if let Err(refused) = may_create(rows, by, allowance.enrolment)? {
+            return Ok(Err(refused));
+        }
+        let own = rows.reserved_by(by)?;
+        let left = allowance
+            .total_bytes_max
+            .saturating_sub(rows.reserved_bytes()?)
+            .min(allowance.seller_bytes_max.saturating_sub(own.bytes));
+        if asked.bytes > left {
+            return Ok(Err(Refused::of(Fault::QuotaExceeded).with_number(left)));
+        }
+        if asked.bytes > allowance.free_bytes {
+            return Ok(Err(Refused::of(Fault::StorageFull).with_number(allowance.free_bytes)));
+        }
+    }
+    Ok(Ok(known))
+}
+
+/// Takes note of a paper whose bytes are at a place, durably if that is outside [S13.14]; tells whether they are the first.
+///
+/// # Errors
+/// See [`Transfer::deposit`].
+pub fn deposit(
+    rows: &mut dyn Write,
+    now: Millis,
+    by: LinkKey,
+    asked: Deposit,
+    digest: Digest,
+    place: &PaperPlace,
+) -> Answer<(Millis, Deposited)> {
+    let Deposit { transfer: id, kind, bytes } = asked;
+    let mut deposited = Deposited::Again;
+    let answer = change(rows, id, |transfer| {
+        let before = transfer.papers.len();
+        let time = transfer.deposit(by, kind, bytes, digest, now)?;
+        if transfer.papers.len() > before {
+            deposited = Deposited::First;
+        }
+        Ok(time)
+    })?;
+    if let (Deposited::First, Some(kind)) = (deposited, PaperKind::of_number(kind)) {
+        rows.add_paper(id, kind, place)?;
+    }
+    Ok(answer.map(|time| (time, deposited)))
+}
+
+/// Whether the bytes of a deposit are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deposited {
+    /// They are.
+    First,
+    /// The same bytes are kept already.
+    Again,
+}
+
+/// What is known of a paper, and where its bytes are.
+///
+/// # Errors
+/// See [`Transfer::collect`].
+pub fn collect(
+    rows: &mut dyn Write,
+    now: Millis,
+    id: TransferId,
+    by: LinkKey,
+    kind: u8,
+) -> Answer<(PaperRecord, PaperPlace)> {
+    match change(rows, id, |transfer| transfer.collect(by, kind, now))? {
+        Err(refused) => Ok(Err(refused)),
+        Ok(record) => {
+            let place = PaperKind::of_number(kind).map(|kind| rows.paper(id, kind)).transpose()?.flatten();
+            Ok(Ok((record, place.ok_or(LedgerError::Corrupt { what: "paper" })?)))
+        }
+    }
+}
+
+/// Ends a transfer because the buyer does not agree.
+///
+/// # Errors
+/// See [`Transfer::refuse`].
+pub fn refuse(rows: &mut dyn Write, now: Millis, id: TransferId, checked: CheckedRefusal) -> Answer<Millis> {
+    change(rows, id, |transfer| transfer.refuse(checked, now))
 }
 
 /// Ends a transfer whose time is over; tells what must be done next outside the ledger.

@@ -1,6 +1,7 @@
 //! The seam between the domain operations and a database: rows in, rows out, no rule of the domain.
 
 use handover_shared::ids::{BlockCount, BlockIndex, Digest, LinkKey, Locator, Millis, TransferId};
+use handover_shared::protocol::papers::PaperKind;
 use handover_shared::protocol::relay::Transfer;
 
 use super::LedgerError;
@@ -39,6 +40,15 @@ impl Segment {
     pub fn end(&self) -> BlockIndex {
         BlockIndex(self.first.0.saturating_add(self.count.0))
     }
+}
+
+/// Where the sealed bytes of a paper are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PaperPlace {
+    /// In the ledger.
+    Here(Vec<u8>),
+    /// Beside the segments, under this name; gone with them.
+    Stored(String),
 }
 
 /// Somebody who may create transfers.
@@ -110,6 +120,11 @@ pub trait Read {
     /// # Errors
     /// See [`Self::time`].
     fn segments(&self, id: TransferId, from: BlockIndex, limit: usize) -> Result<Vec<Segment>, LedgerError>;
+    /// Where a paper of a transfer is.
+    ///
+    /// # Errors
+    /// See [`Self::time`].
+    fn paper(&self, id: TransferId, kind: PaperKind) -> Result<Option<PaperPlace>, LedgerError>;
     /// Transfers that are over by that time and not yet cleaned up, at most so many.
     ///
     /// # Errors
@@ -169,7 +184,12 @@ pub trait Write: Read {
     /// # Errors
     /// See [`Self::set_time`].
     fn add_segment(&mut self, id: TransferId, segment: &Segment) -> Result<(), LedgerError>;
-    /// Forgets where the blocks were.
+    /// Stores where a paper is that a transfer has by [`Self::update`].
+    ///
+    /// # Errors
+    /// See [`Self::set_time`].
+    fn add_paper(&mut self, id: TransferId, kind: PaperKind, place: &PaperPlace) -> Result<(), LedgerError>;
+    /// Forgets where the blocks were, and the papers beside them.
     ///
     /// # Errors
     /// See [`Self::set_time`].

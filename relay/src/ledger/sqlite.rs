@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use handover_shared::codec;
 use handover_shared::ids::{BlockCount, BlockIndex, Digest, LinkKey, Locator, Millis, TransferId};
-use handover_shared::protocol::message::{ClaimRecord, Event, EventKind};
+use handover_shared::protocol::message::{ClaimRecord, Event, EventKind, PaperRecord, RefusalRecord};
+use handover_shared::protocol::papers::PaperKind;
 use handover_shared::protocol::relay::{Share, Storage, Transfer};
 use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior, params};
 
 use super::LedgerError;
 use super::columns::{Coded, Uint, fixed, optional, read_invite, read_seller, read_transfer, transfer_columns, tried};
-use super::rows::{Access, Backend, InviteRow, Offer, Read, Reserved, Segment, Seller, Write};
+use super::rows::{Access, Backend, InviteRow, Offer, PaperPlace, Read, Reserved, Segment, Seller, Write};
 
 /// The newest schema this program knows.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -33,7 +34,7 @@ CREATE TABLE transfers (
     offer_digest BLOB NOT NULL, content BLOB NOT NULL, block_bytes INTEGER NOT NULL, blocks_max INTEGER NOT NULL,
     expires INTEGER NOT NULL, created INTEGER NOT NULL, phase INTEGER NOT NULL, completed INTEGER, ended INTEGER,
     durable INTEGER NOT NULL, blocks INTEGER, fetched INTEGER NOT NULL, share_erased INTEGER NOT NULL,
-    blocks_deleted INTEGER NOT NULL, reserved_bytes INTEGER NOT NULL
+    blocks_deleted INTEGER NOT NULL, reserved_bytes INTEGER NOT NULL, agreement BLOB
 ) STRICT;
 CREATE INDEX transfers_unsettled ON transfers (expires) WHERE blocks_deleted = 0;
 CREATE TABLE offers (
@@ -49,6 +50,15 @@ CREATE TABLE segments (
     transfer BLOB NOT NULL REFERENCES transfers (id), first INTEGER NOT NULL, count INTEGER NOT NULL,
     name TEXT NOT NULL, PRIMARY KEY (transfer, first)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE papers (
+    transfer BLOB NOT NULL REFERENCES transfers (id), kind INTEGER NOT NULL, place INTEGER NOT NULL,
+    time INTEGER NOT NULL, bytes INTEGER NOT NULL, digest BLOB NOT NULL, PRIMARY KEY (transfer, kind)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE paper_places (
+    transfer BLOB NOT NULL, kind INTEGER NOT NULL, sealed BLOB, name TEXT, PRIMARY KEY (transfer, kind),
+    FOREIGN KEY (transfer, kind) REFERENCES papers (transfer, kind), CHECK ((sealed IS NULL) <> (name IS NULL))
+) STRICT;
+CREATE TABLE refusals (transfer BLOB PRIMARY KEY REFERENCES transfers (id), record BLOB NOT NULL) STRICT;
 INSERT INTO meta (only, schema, time) VALUES (1, 1, 0);
 ";
 
@@ -117,6 +127,22 @@ impl Sqlite {
         }
         transfer.sealed_receipt =
             self.one("read a receipt", "SELECT sealed FROM receipts WHERE transfer = ?1", [id], |row| row.get(0))?;
+        let record = self.one("read a refusal", "SELECT record FROM refusals WHERE transfer = ?1", [id], |row| {
+            row.get::<_, Vec<u8>>(0)
+        })?;
+        if let Some(bytes) = record {
+            let refusal = codec::decode::<RefusalRecord>(&bytes).or(Err(LedgerError::Corrupt { what: "refusal" }))?;
+            transfer.refusal = Some(refusal);
+        }
+        let sql = "SELECT kind, time, bytes, digest FROM papers WHERE transfer = ?1 ORDER BY place";
+        transfer.papers = self.all("read papers", sql, [id], |row| {
+            Ok(PaperRecord {
+                kind: row.get(0)?,
+                time: Millis(row.get::<_, Uint>(1)?.0),
+                bytes: row.get::<_, Uint>(2)?.0,
+                digest: fixed(row, 3, Digest::from_slice)?,
+            })
+        })?;
         let sql = "SELECT sequence, time, kind, by_key FROM events WHERE transfer = ?1 ORDER BY sequence";
         transfer.events = self.all("read events", sql, [id], |row| {
             Ok(Event {
@@ -127,6 +153,24 @@ impl Sqlite {
             })
         })?;
         Ok(transfer)
+    }
+
+    fn put_papers(&mut self, transfer: &Transfer, known: usize) -> Result<(), LedgerError> {
+        for (place, paper) in transfer.papers.iter().enumerate().skip(known) {
+            self.run(
+                "store a paper",
+                "INSERT INTO papers (transfer, kind, place, time, bytes, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    &transfer.terms.id.0[..],
+                    paper.kind,
+                    Uint(place as u64),
+                    Uint(paper.time.0),
+                    Uint(paper.bytes),
+                    &paper.digest.0[..]
+                ],
+            )?;
+        }
+        Ok(())
     }
 
     fn put_events(&mut self, transfer: &Transfer, known: usize) -> Result<(), LedgerError> {
@@ -191,9 +235,23 @@ impl Read for Sqlite {
         })
     }
 
+    fn paper(&self, id: TransferId, kind: PaperKind) -> Result<Option<PaperPlace>, LedgerError> {
+        let sql = "SELECT sealed, name FROM paper_places WHERE transfer = ?1 AND kind = ?2";
+        let row = self.one("read a paper", sql, params![&id.0[..], kind.number()], |row| {
+            Ok((row.get::<_, Option<Vec<u8>>>(0)?, row.get::<_, Option<String>>(1)?))
+        })?;
+        match row {
+            None => Ok(None),
+            Some((Some(sealed), None)) => Ok(Some(PaperPlace::Here(sealed))),
+            Some((None, Some(name))) => Ok(Some(PaperPlace::Stored(name))),
+            Some(_) => Err(LedgerError::Corrupt { what: "paper" }),
+        }
+    }
+
     fn unsettled(&self, now: Millis, limit: usize) -> Result<Vec<TransferId>, LedgerError> {
-        // Phases from 2 on are final; their blocks wait for deletion.
-        let sql = "SELECT id FROM transfers WHERE blocks_deleted = 0 AND (expires <= ?1 OR phase >= 2) LIMIT ?2";
+        // These phases are final; their blocks wait for deletion.
+        let sql =
+            "SELECT id FROM transfers WHERE blocks_deleted = 0 AND (expires <= ?1 OR phase IN (2, 3, 4, 5)) LIMIT ?2";
         self.all("find what is over", sql, [Uint(now.0), Uint(limit as u64)], |row| {
             fixed(row, 0, TransferId::from_slice)
         })
@@ -244,8 +302,8 @@ impl Write for Sqlite {
         self.run(
             "store a transfer",
             "INSERT INTO transfers (id, seller, locator, claim_key, offer_digest, content, block_bytes, blocks_max,
-                expires, created, phase, durable, fetched, share_erased, blocks_deleted, reserved_bytes)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 0, 0, ?14)",
+                expires, created, phase, durable, fetched, share_erased, blocks_deleted, reserved_bytes, agreement)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 0, 0, ?14, ?15)",
             params![
                 &terms.id.0[..],
                 &terms.seller.0[..],
@@ -261,6 +319,7 @@ impl Write for Sqlite {
                 Uint(transfer.durable.0),
                 Uint(transfer.fetched.0),
                 Uint(transfer.reserved_bytes()),
+                terms.agreement.as_ref().map(|digest| &digest.0[..]),
             ],
         )?;
         self.run(
@@ -298,6 +357,11 @@ impl Write for Sqlite {
             let sql = "INSERT INTO receipts (transfer, sealed) VALUES (?1, ?2)";
             self.run("store a receipt", sql, params![id, sealed])?;
         }
+        if let (None, Some(refusal)) = (&before.refusal, &after.refusal) {
+            let sql = "INSERT INTO refusals (transfer, record) VALUES (?1, ?2)";
+            self.run("store a refusal", sql, params![id, codec::encode(refusal)])?;
+        }
+        self.put_papers(after, before.papers.len())?;
         if after.phase.is_final() && !before.phase.is_final() {
             self.run("remove an offer", "DELETE FROM offers WHERE transfer = ?1", [id])?;
         }
@@ -312,7 +376,21 @@ impl Write for Sqlite {
         )
     }
 
+    fn add_paper(&mut self, id: TransferId, kind: PaperKind, place: &PaperPlace) -> Result<(), LedgerError> {
+        let (sealed, name) = match place {
+            PaperPlace::Here(sealed) => (Some(sealed), None),
+            PaperPlace::Stored(name) => (None, Some(name)),
+        };
+        self.run(
+            "store where a paper is",
+            "INSERT INTO paper_places (transfer, kind, sealed, name) VALUES (?1, ?2, ?3, ?4)",
+            params![&id.0[..], kind.number(), sealed, name],
+        )
+    }
+
     fn remove_segments(&mut self, id: TransferId) -> Result<(), LedgerError> {
+        let sql = "DELETE FROM paper_places WHERE transfer = ?1 AND name IS NOT NULL";
+        self.run("forget stored papers", sql, [&id.0[..]])?;
         self.run("forget segments", "DELETE FROM segments WHERE transfer = ?1", [&id.0[..]])
     }
 

@@ -34,7 +34,8 @@ pub(super) async fn claim(relay: &Arc<Relay>, peer: &Peer, claim: Claim) -> Resu
         Trouble::from(Fault::ClaimRefused)
     })?;
     let checked =
-        CheckedClaim::new(verified, claim.hybrid_key, claim.text, claim.identity_signature, claim.claim_signature);
+        CheckedClaim::new(verified, claim.hybrid_key, claim.text, claim.identity_signature, claim.claim_signature)
+            .with_agreement(claim.sealed_agreement);
     let entry = relay.live.entry(id);
     // Nothing can erase the share between the durable claim and its release.
     let _share = entry.share.lock().await;

@@ -3,6 +3,7 @@
 mod append;
 mod claim;
 mod fetch;
+mod papers;
 mod simple;
 mod watch;
 mod writer;
@@ -95,7 +96,10 @@ pub(crate) async fn answer(relay: Arc<Relay>, peer: Peer, send: SendStream, recv
 
 async fn dispatch(relay: &Arc<Relay>, exchange: &mut Exchange, request: Request) -> Result<(), Trouble> {
     let (address, key) = (exchange.peer.address.ip(), exchange.peer.key);
-    let may_fail = matches!(request, Request::Enrol(_) | Request::Peek(_) | Request::Claim(_));
+    let may_fail = matches!(
+        request,
+        Request::Enrol(_) | Request::Peek(_) | Request::Claim(_) | Request::Collect(_) | Request::Refuse(_)
+    );
     if may_fail && !relay.admit.may_try(address, Instant::now()) {
         return Err(Fault::Busy.into());
     }
@@ -122,6 +126,12 @@ async fn dispatch(relay: &Arc<Relay>, exchange: &mut Exchange, request: Request)
         Request::Fetch(fetch) => fetch::fetch(relay, exchange, fetch).await,
         Request::Receive(receive) => exchange.reply(&simple::receive(relay, key, receive).await?).await,
         Request::Watch(watch) => watch::watch(relay, exchange, watch).await,
+        Request::Deposit(deposit) => papers::deposit(relay, exchange, deposit).await,
+        Request::Collect(collect) => papers::collect(relay, exchange, collect).await,
+        Request::Refuse(refuse) => match papers::refuse(relay, &exchange.peer, refuse).await {
+            Ok(reply) => exchange.reply(&reply).await,
+            Err(trouble) => Err(trouble),
+        },
         Request::Revoke(named) => exchange.reply(&simple::revoke(relay, key, named.transfer).await?).await,
     };
     if let (true, Err(Trouble::Refused(refused))) = (may_fail, &outcome)

@@ -133,7 +133,7 @@ pub(super) async fn revoke(relay: &Arc<Relay>, by: LinkKey, id: TransferId) -> R
 }
 
 /// The share is erased before a final answer leaves the relay [S13.7] [S13.8].
-async fn finish<T>(relay: &Arc<Relay>, id: TransferId, outcome: Result<T, Refused>) -> Result<T, Trouble> {
+pub(super) async fn finish<T>(relay: &Arc<Relay>, id: TransferId, outcome: Result<T, Refused>) -> Result<T, Trouble> {
     let answer = outcome?;
     relay.end(id).await?;
     Ok(answer)
@@ -159,6 +159,7 @@ fn terms(create: &Create, seller: LinkKey) -> Terms {
     let content = codec::encode(&(
         (create.transfer, create.locator, create.claim_key, create.block_size),
         (BlockCount(create.blocks_max.0), create.expires, digest(&create.envelope), digest(&create.sealed_offer)),
+        create.agreement,
     ));
     Terms {
         id: create.transfer,
@@ -170,5 +171,6 @@ fn terms(create: &Create, seller: LinkKey) -> Terms {
         block_size: create.block_size,
         blocks_max: create.blocks_max,
         expires: create.expires,
+        agreement: create.agreement,
     }
 }

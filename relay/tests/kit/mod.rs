@@ -166,6 +166,16 @@ impl Client {
         }
     }
 
+    /// The first snapshot that is told.
+    pub async fn snapshot(&self, parcel: &Parcel) -> Snapshot {
+        let watch = Request::Watch(Watch { transfer: parcel.id, from_event: 0 });
+        let (_send, mut answers) = self.open(&watch).await;
+        match answers.next().await.expect("a snapshot") {
+            Reply::Snapshot(snapshot) => snapshot,
+            other => panic!("{other:?} where a snapshot was expected"),
+        }
+    }
+
     pub async fn watch_until_deleted(&self, parcel: &Parcel) -> Vec<Event> {
         self.watch_until(parcel, |snapshot| snapshot.events.iter().any(|event| event.kind == EventKind::Deleted)).await
     }
@@ -255,6 +265,8 @@ pub struct Parcel {
     pub size: BlockSize,
     pub blocks_max: u64,
     pub expires: u64,
+    /// The commitment to an agreement.
+    pub agreement: Option<Digest>,
 }
 
 impl Parcel {
@@ -268,6 +280,7 @@ impl Parcel {
             size: BlockSize::Small,
             blocks_max: 1000,
             expires: START + DAY,
+            agreement: None,
         }
     }
 
@@ -286,6 +299,7 @@ impl Parcel {
             block_size: self.size,
             blocks_max: BlockCount(self.blocks_max),
             expires: Millis(self.expires),
+            agreement: self.agreement,
         }
     }
 
@@ -362,7 +376,7 @@ impl Buyer {
             buyer_key: Fingerprint::of(&self.identity.public()),
             link_key: client.key,
             bundle: bundle(&client.key, &self.hybrid.public()),
-            agreement: Agreement::None,
+            agreement: parcel.agreement.map_or(Agreement::None, Agreement::Of),
             channel: Channel(client.channel()),
             time: Millis(START).into(),
         }
@@ -376,6 +390,7 @@ impl Buyer {
             identity_signature: sign(Kind::Claim, &text, &self.identity).unwrap(),
             claim_signature: sign(Kind::Claim, &text, &parcel.claim_identity).unwrap(),
             text,
+            sealed_agreement: parcel.agreement.map(|_| b"signed agreement".to_vec()),
         }
     }
 

@@ -2,7 +2,7 @@
 //! byte, so that a label followed by a zero byte is never the beginning of another.
 //!
 //! # Source
-//! SPEC [S4.1] [S4.3] to [S4.7] [S8.2] [S10.7] [S10.9].
+//! SPEC [S4.1] [S4.3] to [S4.9] [S8.2] [S10.7] [S10.9] [S10.11] [S10.14].
 
 /// What stands before the label of every derivation by [S4.1].
 pub const DERIVE: &[u8] = b"handover/v1/";
@@ -27,6 +27,11 @@ pub const MANIFEST: &[u8] = b"manifest";
 /// Derives the receipt key from a content key.
 pub const RECEIPT: &[u8] = b"receipt";
 
+/// Derives the key of what is said about an agreement from a code.
+pub const AGREEMENT: &[u8] = b"agreement";
+/// Derives the key of a transfer's papers from a content key.
+pub const PAPERS: &[u8] = b"papers";
+
 /// Derives the envelope key from code psk and relay share.
 pub const ENVELOPE: &[u8] = b"envelope";
 
@@ -38,6 +43,20 @@ pub const BLOCK_CONTEXT: &[u8] = b"handover/v1/block";
 pub const OFFER_CONTEXT: &[u8] = b"handover/v1/offer";
 /// Begins the context of a sealed receipt.
 pub const RECEIPT_CONTEXT: &[u8] = b"handover/v1/receipt";
+
+/// Begins the context of an agreement's sealed document.
+pub const DOCUMENT_CONTEXT: &[u8] = b"handover/v1/document";
+/// Begins the context of a sealed signed agreement.
+pub const AGREEMENT_CONTEXT: &[u8] = b"handover/v1/agreement";
+/// Begins the context of a sealed refusal.
+pub const REFUSAL_CONTEXT: &[u8] = b"handover/v1/refusal";
+/// Begins the context of every other sealed paper.
+pub const PAPER_CONTEXT: &[u8] = b"handover/v1/paper";
+
+/// Begins what is hashed to the commitment to an agreement.
+pub const AGREEMENT_COMMITMENT: &[u8] = b"handover/v1/agreement-commitment";
+/// Begins what the claim key signs to refuse an agreement.
+pub const REFUSE: &[u8] = b"handover/v1/refuse";
 
 /// Begins what is hashed to a bundle.
 pub const BUNDLE: &[u8] = b"handover/v1/bundle";
@@ -72,10 +91,24 @@ mod tests {
 
     #[test] // [S4.1]
     fn no_label_is_used_twice_or_holds_a_zero_byte() {
-        let derivations = [LOCATOR, CLAIM, OFFER, PSK, COMMIT, BLOCK, MANIFEST, RECEIPT, ENVELOPE]
+        let derivations = [LOCATOR, CLAIM, OFFER, PSK, AGREEMENT, COMMIT, BLOCK, MANIFEST, RECEIPT, PAPERS, ENVELOPE]
             .map(|label| [DERIVE, label].concat());
-        let others =
-            [CODE, ENVELOPE_CONTEXT, BLOCK_CONTEXT, OFFER_CONTEXT, RECEIPT_CONTEXT, BUNDLE, SHARE].map(<[u8]>::to_vec);
+        let others = [
+            CODE,
+            ENVELOPE_CONTEXT,
+            BLOCK_CONTEXT,
+            OFFER_CONTEXT,
+            RECEIPT_CONTEXT,
+            DOCUMENT_CONTEXT,
+            AGREEMENT_CONTEXT,
+            REFUSAL_CONTEXT,
+            PAPER_CONTEXT,
+            AGREEMENT_COMMITMENT,
+            REFUSE,
+            BUNDLE,
+            SHARE,
+        ]
+        .map(<[u8]>::to_vec);
         for set in [derivations.as_slice(), others.as_slice()] {
             for (index, label) in set.iter().enumerate() {
                 assert!(!label.contains(&0));

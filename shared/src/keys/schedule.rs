@@ -47,6 +47,8 @@ pub struct CodeKeys {
     pub offer: Secret<32>,
     /// One half of what the envelope is sealed with.
     pub psk: Secret<32>,
+    /// Seals an agreement's document and what the buyer says to it.
+    pub agreement: Secret<32>,
 }
 
 impl CodeKeys {
@@ -59,6 +61,7 @@ impl CodeKeys {
             claim: ClaimSecret(Identity::of_seed(derive(prk.expose(), labels::CLAIM, &[]).expose())),
             offer: derive(prk.expose(), labels::OFFER, &[]),
             psk: derive(prk.expose(), labels::PSK, &[]),
+            agreement: derive(prk.expose(), labels::AGREEMENT, &[]),
         }
     }
 }
@@ -105,6 +108,11 @@ impl ContentKey {
     /// Seals the receipt.
     pub fn receipt_key(&self, tid: &TransferId) -> Secret<32> {
         self.derive(labels::RECEIPT, tid)
+    }
+
+    /// Seals papers; outlives the content key, of which it says nothing [S4.9].
+    pub fn papers_key(&self, tid: &TransferId) -> Secret<32> {
+        self.derive(labels::PAPERS, tid)
     }
 
     fn derive(&self, label: &[u8], tid: &TransferId) -> Secret<32> {

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::signature::Ed25519KeyPair;
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::public::{Ed25519PublicKey, KeyData};
 use ssh_key::{LineEnding, PrivateKey, PublicKey};
@@ -125,6 +126,14 @@ impl Identity {
     /// A second copy.
     pub fn duplicate(&self) -> Self {
         Self { pair: self.pair.clone(), comment: self.comment.clone() }
+    }
+
+    /// A bare Ed25519 signature, for what is no statement.
+    pub(super) fn sign_raw(&self, message: &[u8]) -> Vec<u8> {
+        let seed = Zeroizing::new(self.pair.private.to_bytes());
+        #[expect(clippy::expect_used, reason = "every 32 bytes are the seed of an Ed25519 key")]
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed[..]).expect("a seed of 32 bytes");
+        pair.sign(message).as_ref().to_vec()
     }
 
     pub(super) fn private_key(&self) -> Result<PrivateKey, ssh_key::Error> {

@@ -244,6 +244,19 @@ impl Field for Fingerprint {
     }
 }
 
+impl Field for Agreement {
+    fn write(&self) -> String {
+        match self {
+            Self::None => "none".to_owned(),
+            Self::Of(digest) => digest.to_hex(),
+        }
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        if text == "none" { Some(Self::None) } else { Digest::from_hex(text).map(Self::Of) }
+    }
+}
+
 /// Declares values of which there is one in this version.
 macro_rules! word_fields {
     ($($name:ident::$variant:ident = $word:literal;)*) => {$(
@@ -263,6 +276,5 @@ macro_rules! word_fields {
 
 word_fields! {
     Mode::Detached = "detached";
-    Agreement::None = "none";
     Verified::All = "all";
 }

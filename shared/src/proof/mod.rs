@@ -11,6 +11,8 @@
 //! | [`archive`] | checking a seal and a receipt against what the seller stated |
 //! | `offer` | the sealed offer (only with `endpoint`) |
 //! | `receipt` | the sealed receipt (only with `endpoint`) |
+//! | `paper` | sealed papers (only with `endpoint`) |
+//! | [`refusal_proof`] | what shows the relay that a refusal comes from whoever has the code |
 //!
 //! # Source
 //! SPEC section S10.
@@ -23,7 +25,10 @@ pub mod line;
 #[cfg(feature = "endpoint")]
 pub mod offer;
 #[cfg(feature = "endpoint")]
+pub mod paper;
+#[cfg(feature = "endpoint")]
 pub mod receipt;
+pub mod refusal_proof;
 pub mod signature;
 pub mod statement;
 pub mod time;
@@ -36,7 +41,10 @@ pub use line::{LineProblem, StatementFault};
 #[cfg(feature = "endpoint")]
 pub use offer::{Biggest, KeptOffer, OpenedOffer, Summary, open_offer, reopen_offer, seal_offer};
 #[cfg(feature = "endpoint")]
+pub use paper::{open_paper, seal_paper};
+#[cfg(feature = "endpoint")]
 pub use receipt::{ReceiptBundle, open_receipt, seal_receipt};
+pub use refusal_proof::{RefusalCheck, VerifiedRefusalProof, check_refusal_proof, prove_refusal};
 pub use signature::{sign, verify};
 pub use statement::{Agreement, Channel, ClaimText, Kind, Mode, OfferText, ReceiptText, SealText, Verified};
 pub use time::Stamp;

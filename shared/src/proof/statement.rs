@@ -59,6 +59,8 @@ pub enum Mode {
 pub enum Agreement {
     /// Nothing.
     None,
+    /// A document: its SHA-256, and in a claim, which the relay sees, the commitment to it.
+    Of(Digest),
 }
 
 /// How much of an archive the buyer has checked.

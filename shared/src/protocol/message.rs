@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::codec;
 use crate::fault::Fault;
-use crate::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, LinkKey, Locator, Millis, TransferId};
+use crate::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, LinkKey, Locator, Millis, TransferId};
 use crate::limits;
 
 /// The protocol's name in the TLS handshake.
@@ -43,12 +43,15 @@ pub enum Phase {
     /// Its time is over.
     #[n(4)]
     Expired,
+    /// The buyer has refused the agreement.
+    #[n(5)]
+    Refused,
 }
 
 impl Phase {
     /// Whether nothing can change it any more.
     pub fn is_final(self) -> bool {
-        matches!(self, Phase::Receipted | Phase::Revoked | Phase::Expired)
+        matches!(self, Phase::Receipted | Phase::Revoked | Phase::Expired | Phase::Refused)
     }
 }
 
@@ -86,6 +89,12 @@ pub enum EventKind {
     /// The seller revoked it.
     #[n(8)]
     Revoked,
+    /// The buyer refused the agreement.
+    #[n(9)]
+    RefusedByBuyer,
+    /// A paper was laid beside the blocks.
+    #[n(10)]
+    PaperDeposited,
 }
 
 /// One line of a transfer's history.
@@ -182,6 +191,9 @@ pub struct Create {
     /// When it ends, by the relay's clock.
     #[n(8)]
     pub expires: Millis,
+    /// The commitment to the agreement that the buyer must sign before it gets the share, if there is one.
+    #[n(9)]
+    pub agreement: Option<Digest>,
 }
 
 /// The relay has accepted a transfer.
@@ -290,6 +302,9 @@ pub struct Claim {
     /// By the key derived from the code.
     #[n(4)]
     pub claim_signature: String,
+    /// The agreement with the buyer's signature, for the seller's eyes; where there is an agreement.
+    #[cbor(n(5), with = "minicbor::bytes")]
+    pub sealed_agreement: Option<Vec<u8>>,
 }
 
 /// What a claim earns.
@@ -380,6 +395,96 @@ pub struct ClaimRecord {
     /// When, by the relay's clock.
     #[n(5)]
     pub time: Millis,
+    /// The agreement with the buyer's signature, for the seller's eyes; where there is an agreement.
+    #[cbor(n(6), with = "minicbor::bytes")]
+    pub sealed_agreement: Option<Vec<u8>>,
+}
+
+/// Lays a paper beside the blocks; its sealed bytes follow raw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Deposit {
+    /// Which transfer.
+    #[n(0)]
+    pub transfer: TransferId,
+    /// The number of a [`PaperKind`](super::papers::PaperKind); unknown ones survive as numbers.
+    #[n(1)]
+    pub kind: u8,
+    /// How many bytes follow.
+    #[n(2)]
+    pub bytes: u64,
+}
+
+/// Asks for a paper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Collect {
+    /// Which transfer.
+    #[n(0)]
+    pub transfer: TransferId,
+    /// The number of a [`PaperKind`](super::papers::PaperKind); unknown ones survive as numbers.
+    #[n(1)]
+    pub kind: u8,
+}
+
+/// A paper's sealed bytes follow raw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Collected {
+    /// How many.
+    #[n(0)]
+    pub bytes: u64,
+    /// When it was deposited, by the relay's clock.
+    #[n(1)]
+    pub time: Millis,
+}
+
+/// What is known of a paper without opening it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct PaperRecord {
+    /// The number of a [`PaperKind`](super::papers::PaperKind).
+    #[n(0)]
+    pub kind: u8,
+    /// When it was deposited, by the relay's clock.
+    #[n(1)]
+    pub time: Millis,
+    /// How many sealed bytes it has.
+    #[n(2)]
+    pub bytes: u64,
+    /// SHA-256 of them.
+    #[n(3)]
+    pub digest: Digest,
+}
+
+/// Refuses the agreement, which ends the transfer.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Refuse {
+    /// Which.
+    #[n(0)]
+    pub transfer: TransferId,
+    /// The refusal with the buyer's signatures, for the seller's eyes.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub sealed_refusal: Vec<u8>,
+    /// By the key derived from the code, over this connection and what is sealed: 64 bytes.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub proof: Vec<u8>,
+}
+
+/// A refusal as the relay keeps it for the seller.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct RefusalRecord {
+    /// Whose connection it was.
+    #[n(0)]
+    pub link_key: LinkKey,
+    /// The refusal with the buyer's signatures, for the seller's eyes.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub sealed_refusal: Vec<u8>,
+    /// When, by the relay's clock.
+    #[n(2)]
+    pub time: Millis,
 }
 
 /// Everything either side may know of a transfer.
@@ -410,6 +515,12 @@ pub struct Snapshot {
     /// The events asked for, at most [`limits::EVENTS_MAX`].
     #[n(7)]
     pub events: Vec<Event>,
+    /// The papers there are, in the order in which they came.
+    #[n(8)]
+    pub papers: Vec<PaperRecord>,
+    /// Who refused the agreement.
+    #[n(9)]
+    pub refusal: Option<RefusalRecord>,
 }
 
 /// A refusal.
@@ -460,6 +571,7 @@ macro_rules! messages {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident($body:ty) = $number:literal,)* }) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq)]
+        #[allow(clippy::large_enum_variant, reason = "a message is read, used and gone; boxes would save nothing")]
         pub enum $name {
             $($(#[$vdoc])* $variant($body),)*
         }
@@ -527,6 +639,12 @@ messages! {
         Watch(Watch) = 20,
         /// Burn the code, delete the data.
         Revoke(Named) = 22,
+        /// Lay a paper beside the blocks.
+        Deposit(Deposit) = 24,
+        /// Get a paper.
+        Collect(Collect) = 26,
+        /// Refuse the agreement.
+        Refuse(Refuse) = 28,
     }
 }
 
@@ -557,6 +675,12 @@ messages! {
         Snapshot(Snapshot) = 21,
         /// To Revoke.
         Revoked(At) = 23,
+        /// To Deposit, when the paper is durable.
+        Deposited(At) = 25,
+        /// To Collect; raw bytes follow.
+        Collected(Collected) = 27,
+        /// To Refuse.
+        RefusalTaken(At) = 29,
         /// To anything.
         Refused(Refused) = 255,
     }

@@ -11,8 +11,11 @@
 use crate::fault::Fault;
 use crate::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, LinkKey, Locator, Millis, TransferId};
 use crate::limits;
-use crate::proof::{ClaimText, Fingerprint, VerifiedClaim};
-use crate::protocol::message::{ClaimRecord, Created, Event, EventKind, Fetching, Phase, Refused, Snapshot};
+use crate::proof::{Agreement, ClaimText, Fingerprint, VerifiedClaim};
+use crate::protocol::message::{
+    ClaimRecord, Created, Event, EventKind, Fetching, PaperRecord, Phase, RefusalRecord, Refused, Snapshot,
+};
+use crate::protocol::papers::PaperKind;
 
 /// What must be done outside the ledger, in the order in which it must be done [S13.7] [S13.8].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,6 +47,8 @@ pub struct Terms {
     pub blocks_max: BlockCount,
     /// When it ends.
     pub expires: Millis,
+    /// The commitment to the agreement without whose signature nobody gets the share.
+    pub agreement: Option<Digest>,
 }
 
 /// A claim whose lines and signatures were checked against the transfer and the connection it came over [S13.5].
@@ -57,6 +62,8 @@ pub struct CheckedClaim {
     text: String,
     identity_signature: String,
     claim_signature: String,
+    agreement: Agreement,
+    sealed_agreement: Option<Vec<u8>>,
 }
 
 /// One transfer as the relay knows it; what is left of it at the end is its tombstone.
@@ -82,6 +89,10 @@ pub struct Transfer {
     pub claim: Option<ClaimRecord>,
     /// For the seller's eyes.
     pub sealed_receipt: Option<Vec<u8>>,
+    /// What lies beside the blocks, in the order in which it came; that of a document stays when the document goes.
+    pub papers: Vec<PaperRecord>,
+    /// Who refused the agreement.
+    pub refusal: Option<RefusalRecord>,
     /// Whether the relay share was erased.
     pub share: Share,
     /// Whether the blocks were deleted.
@@ -132,8 +143,37 @@ impl CheckedClaim {
         identity_signature: String,
         claim_signature: String,
     ) -> Self {
-        let ClaimText { transfer, link_key, buyer_key, .. } = verified.text().clone();
-        Self { transfer, link_key, buyer_key, hybrid_key, text, identity_signature, claim_signature }
+        let ClaimText { transfer, link_key, buyer_key, agreement, .. } = verified.text().clone();
+        Self {
+            transfer,
+            link_key,
+            buyer_key,
+            hybrid_key,
+            text,
+            identity_signature,
+            claim_signature,
+            agreement,
+            sealed_agreement: None,
+        }
+    }
+
+    /// Together with the agreement that its buyer has signed.
+    pub fn with_agreement(self, sealed_agreement: Option<Vec<u8>>) -> Self {
+        Self { sealed_agreement, ..self }
+    }
+
+    /// Whether the buyer has signed what the seller asks for, or nothing where nothing is asked for.
+    fn agrees_to(&self, wanted: Option<Digest>) -> Result<(), Refused> {
+        let sealed = self.sealed_agreement.as_deref();
+        match (wanted, self.agreement, sealed) {
+            (None, Agreement::None, None) => Ok(()),
+            (None, ..) => Err(Fault::ClaimRefused.into()),
+            (Some(wanted), Agreement::Of(signed), Some(sealed)) if wanted == signed && !sealed.is_empty() => {
+                let limit = limits::SEALED_AGREEMENT_BYTES_MAX;
+                if sealed.len() > limit { Err(Fault::TooLarge.into()) } else { Ok(()) }
+            }
+            (Some(_), ..) => Err(Fault::AgreementRequired.into()),
+        }
     }
 
     /// Whose connection it came over.
@@ -155,6 +195,7 @@ impl CheckedClaim {
             identity_signature: self.identity_signature,
             claim_signature: self.claim_signature,
             time,
+            sealed_agreement: self.sealed_agreement,
         }
     }
 }
@@ -183,6 +224,8 @@ impl Transfer {
             fetched: BlockCount(0),
             claim: None,
             sealed_receipt: None,
+            papers: Vec::new(),
+            refusal: None,
             share: Share::Kept,
             storage: Storage::Kept,
             events: Vec::new(),
@@ -299,13 +342,15 @@ impl Transfer {
         })
     }
 
-    /// Spends the code, or finds that this key has spent it [S13.5]. When this answers and the state is durable, the
+    /// Spends the code, or finds that this key has spent it [S13.5], with the agreement signed where there is one
+    /// [S13.14]. When this answers and the state is durable, the
     /// share may be released to the claim's hybrid key.
     ///
     /// # Errors
     /// [`Fault::AlreadyClaimed`] with the time of the claim when another key holds it, [`Fault::Conflict`] when the same
-    /// key comes with another hybrid key or identity, [`Fault::ClaimRefused`] for a claim that was checked against another
-    /// transfer, or why the transfer is over.
+    /// key comes with another hybrid key or identity, [`Fault::AgreementRequired`] for a claim without the signed agreement
+    /// or with another one, [`Fault::ClaimRefused`] for a claim that was checked against another transfer, or why the
+    /// transfer is over.
     pub fn claim(&mut self, checked: CheckedClaim, now: Millis) -> Result<Millis, Refused> {
         if checked.transfer != self.terms.id {
             return Err(Fault::ClaimRefused.into());
@@ -316,6 +361,7 @@ impl Transfer {
             Some(first) if !checked.continues(first) => Err(Refused::of(Fault::Conflict).with_time(first.time)),
             Some(first) => Ok(first.time),
             None => {
+                checked.agrees_to(self.terms.agreement)?;
                 self.record(now, EventKind::Claimed, Some(checked.link_key()));
                 self.claim = Some(checked.into_record(now));
                 Ok(now)
@@ -411,6 +457,8 @@ impl Transfer {
             claim: self.claim.clone(),
             sealed_receipt: self.sealed_receipt.clone(),
             events,
+            papers: self.papers.clone(),
+            refusal: self.refusal.clone(),
         }
     }
 
@@ -441,7 +489,7 @@ impl Transfer {
     pub fn is_sound(&self) -> bool {
         let count = |kind: EventKind| self.events.iter().filter(|event| event.kind == kind).count();
         let is_blocks = match (self.phase, self.blocks) {
-            (Phase::Open, None) | (Phase::Revoked | Phase::Expired, None) => true,
+            (Phase::Open | Phase::Revoked | Phase::Expired | Phase::Refused, None) => true,
             (Phase::Open, Some(_)) | (_, None) => false,
             (_, Some(blocks)) => blocks == self.durable && blocks.0 > 0,
         };
@@ -449,8 +497,14 @@ impl Transfer {
             Phase::Receipted => self.claim.is_some() && self.sealed_receipt.is_some(),
             _ => self.sealed_receipt.is_none(),
         };
+        let is_refusal = match self.phase {
+            Phase::Refused => self.claim.is_none() && self.refusal.is_some() && self.terms.agreement.is_some(),
+            _ => self.refusal.is_none(),
+        };
         is_blocks
             && is_receipt
+            && is_refusal
+            && self.are_papers_sound()
             && (1..=limits::BLOCKS_MAX).contains(&self.terms.blocks_max.0)
             && self.durable <= self.terms.blocks_max
             && self.fetched <= self.durable
@@ -461,47 +515,58 @@ impl Transfer {
             && self.events.iter().enumerate().all(|(at, event)| event.sequence == at as u64)
             && self.events.first().is_some_and(|event| event.kind == EventKind::Created)
             && count(EventKind::Claimed) == usize::from(self.claim.is_some())
+            && count(EventKind::PaperDeposited) == self.papers.len()
+            && self
+                .claim
+                .as_ref()
+                .is_none_or(|claim| claim.sealed_agreement.is_some() == self.terms.agreement.is_some())
     }
 
-    /// Sealed bytes that count against quotas: all that may still come while it is open, then what is there.
+    /// Sealed bytes that count against quotas: all that may still come while it is open, then what is there; and the
+    /// agreement's document.
     pub fn reserved_bytes(&self) -> u64 {
         let blocks = match self.storage {
             Storage::Deleted => BlockCount(0),
             Storage::Kept if self.phase == Phase::Open => self.terms.blocks_max,
             Storage::Kept => self.durable,
         };
-        blocks.0.saturating_mul(self.terms.block_size.sealed_bytes() as u64)
+        let document = match self.storage {
+            Storage::Deleted => 0,
+            Storage::Kept => self.paper(PaperKind::Agreement).map_or(0, |paper| paper.bytes),
+        };
+        blocks.0.saturating_mul(self.terms.block_size.sealed_bytes() as u64).saturating_add(document)
     }
 
-    fn live(&mut self, now: Millis) -> Result<(), Refused> {
+    pub(super) fn live(&mut self, now: Millis) -> Result<(), Refused> {
         self.expire(now);
         let fault = match self.phase {
             Phase::Open | Phase::Complete => return Ok(()),
             Phase::Receipted => Fault::Receipted,
             Phase::Revoked => Fault::Revoked,
             Phase::Expired => Fault::Expired,
+            Phase::Refused => Fault::RefusedByBuyer,
         };
         Err(Refused { time: self.ended, ..Refused::of(fault) })
     }
 
-    fn is_seller(&self, by: LinkKey) -> Result<(), Refused> {
+    pub(super) fn is_seller(&self, by: LinkKey) -> Result<(), Refused> {
         if by == self.terms.seller { Ok(()) } else { Err(Fault::NotAllowed.into()) }
     }
 
-    fn is_claimant(&self, by: LinkKey) -> Result<(), Refused> {
+    pub(super) fn is_claimant(&self, by: LinkKey) -> Result<(), Refused> {
         match &self.claim {
             Some(claim) if claim.link_key == by => Ok(()),
             _ => Err(Fault::NotAllowed.into()),
         }
     }
 
-    fn end(&mut self, phase: Phase, kind: EventKind, by: Option<LinkKey>, now: Millis) {
+    pub(super) fn end(&mut self, phase: Phase, kind: EventKind, by: Option<LinkKey>, now: Millis) {
         self.phase = phase;
         self.ended = Some(now);
         self.record(now, kind, by);
     }
 
-    fn too_late(&mut self, by: LinkKey, now: Millis) -> Refused {
+    pub(super) fn too_late(&mut self, by: LinkKey, now: Millis) -> Refused {
         let mut refused = self.events.iter().filter(|event| event.kind == EventKind::ClaimRefused);
         let known = refused.clone().any(|event| event.by == Some(by));
         if !known && refused.by_ref().count() < limits::REFUSED_CLAIMS_MAX {
@@ -510,7 +575,7 @@ impl Transfer {
         Refused { time: self.claim.as_ref().map(|claim| claim.time), ..Refused::of(Fault::AlreadyClaimed) }
     }
 
-    fn record(&mut self, time: Millis, kind: EventKind, by: Option<LinkKey>) {
+    pub(super) fn record(&mut self, time: Millis, kind: EventKind, by: Option<LinkKey>) {
         self.events.push(Event { sequence: self.events.len() as u64, time, kind, by });
     }
 }

@@ -422,6 +422,7 @@ impl Seller {
             Phase::Receipted => self.end(Ending::Receipted),
             Phase::Revoked => self.end(Ending::Refused(Fault::Revoked.into())),
             Phase::Expired => self.end(Ending::Refused(Fault::Expired.into())),
+            Phase::Refused => self.end(Ending::Refused(Fault::RefusedByBuyer.into())),
         }
     }
 

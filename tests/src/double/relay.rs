@@ -12,7 +12,7 @@ use handover_shared::ids::{BlockCount, BlockIndex, LinkKey, TransferId};
 use handover_shared::invite::Invite;
 use handover_shared::keys::{Entropy, OsEntropy};
 use handover_shared::protocol::message::{
-    CHANNEL_LABEL, Durable, HEADER_BYTES, Header, Phase, Refused, Reply, Request, Snapshot,
+    CHANNEL_LABEL, Deposit, Durable, HEADER_BYTES, Header, Phase, Refused, Reply, Request, Snapshot,
 };
 use handover_shared::protocol::relay::Storage;
 use handover_shared::tls::{LinkSecret, peer_key, relay_config};
@@ -288,12 +288,21 @@ impl Stream {
             Say::Follow(id, from_event) => self.follow(id, from_event).await,
             Say::Take(id) => self.take(id, u64::MAX, Keeping::Kept).await,
             Say::TakeSome(id, count) => self.take(id, count, Keeping::Kept).await,
+            Say::TakePaper(asked) => self.take_paper(asked).await,
             Say::TakeAndLose(id) => self.take(id, u64::MAX, Keeping::Lost).await,
         }
     }
 
     async fn write(&mut self, bytes: &[u8]) -> Result<(), Gone> {
         self.send.write_all(bytes).await.or(Err(Gone))
+    }
+
+    async fn take_paper(&mut self, asked: Deposit) -> Result<(), Gone> {
+        let mut sealed = vec![0; usize::try_from(asked.bytes).or(Err(Gone))?];
+        self.recv.read_exact(&mut sealed).await.or(Err(Gone))?;
+        let reply = self.core.store().held(asked.transfer).deposit(self.by, asked, sealed);
+        self.core.changes.send_modify(|_| {});
+        self.write(&reply.to_bytes()).await
     }
 
     async fn drip(&mut self, bytes: &[u8]) -> Result<(), Gone> {
@@ -434,6 +443,7 @@ fn ended(phase: Phase) -> u16 {
     match phase {
         Phase::Receipted => Fault::Receipted.number(),
         Phase::Revoked => Fault::Revoked.number(),
+        Phase::Refused => Fault::RefusedByBuyer.number(),
         _ => Fault::Expired.number(),
     }
 }

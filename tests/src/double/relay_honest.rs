@@ -8,10 +8,12 @@ use handover_shared::fault::Fault;
 use handover_shared::ids::{LinkKey, Millis, TransferId};
 use handover_shared::keys::hybrid::{HybridPublic, bundle, release_share};
 use handover_shared::keys::{OsEntropy, Secret};
-use handover_shared::proof::{ClaimCheck, check_claim, digest};
+use handover_shared::proof::{ClaimCheck, RefusalCheck, check_claim, check_refusal_proof, digest};
 use handover_shared::protocol::message::{
-    At, Claim, Create, Durable, Enrolled, INVITE_SECRET_BYTES, Peeked, Refused, Released, Reply, Request, Welcome,
+    At, Claim, Collected, Create, Deposit, Durable, Enrolled, INVITE_SECRET_BYTES, Peeked, Refused, Released, Reply,
+    Request, Welcome,
 };
+use handover_shared::protocol::papers::CheckedRefusal;
 use handover_shared::protocol::relay::{CheckedClaim, Terms, Transfer};
 use zeroize::Zeroizing;
 
@@ -27,6 +29,8 @@ pub struct Held {
     pub create: Create,
     /// Its sealed blocks, in order.
     pub blocks: Vec<Vec<u8>>,
+    /// Its sealed papers, by kind.
+    pub papers: BTreeMap<u8, Vec<u8>>,
 }
 
 /// What a relay holds.
@@ -108,6 +112,27 @@ impl Store {
                 self.find(it.transfer)?.transfer.watch(by)?;
                 return Ok(vec![Say::Follow(it.transfer, it.from_event)]);
             }
+            Request::Deposit(it) => {
+                self.find(it.transfer)?.transfer.may_deposit(by, it.kind, it.bytes, now())?;
+                return Ok(vec![Say::TakePaper(*it)]);
+            }
+            Request::Collect(it) => {
+                let held = self.find(it.transfer)?;
+                let record = held.transfer.collect(by, it.kind, now())?;
+                let sealed = held.papers.get(&it.kind).cloned().unwrap_or_default();
+                let reply = Reply::Collected(Collected { bytes: record.bytes, time: record.time });
+                return Ok(vec![Say::reply(reply), Say::Bytes(sealed)]);
+            }
+            Request::Refuse(it) => {
+                let held = self.find(it.transfer)?;
+                let claim_key = held.create.claim_key;
+                let check = RefusalCheck { transfer: it.transfer, claim_key, link_key: by, channel: &channel };
+                let proof = check_refusal_proof(&check, &it.sealed_refusal, &it.proof);
+                let proof = proof.or(Err(Refused::of(Fault::ClaimRefused)))?;
+                let time = held.transfer.refuse(CheckedRefusal::new(proof, it.sealed_refusal.clone())?, now())?;
+                held.settle();
+                Reply::RefusalTaken(At { time })
+            }
             Request::Revoke(named) => {
                 let held = self.find(named.transfer)?;
                 let time = held.transfer.revoke(by, now())?;
@@ -143,12 +168,27 @@ impl Store {
         }
         let transfer = Transfer::create(terms, now())?;
         let created = transfer.created();
-        self.transfers.insert(create.transfer, Held { transfer, create: create.clone(), blocks: Vec::new() });
+        self.transfers.insert(
+            create.transfer,
+            Held { transfer, create: create.clone(), blocks: Vec::new(), papers: BTreeMap::new() },
+        );
         Ok(Reply::Created(created))
     }
 }
 
 impl Held {
+    /// Keeps a paper that came.
+    pub(super) fn deposit(&mut self, by: LinkKey, asked: Deposit, sealed: Vec<u8>) -> Reply {
+        let digest = digest(&sealed);
+        match self.transfer.deposit(by, asked.kind, asked.bytes, digest, now()) {
+            Ok(time) => {
+                self.papers.insert(asked.kind, sealed);
+                Reply::Deposited(At { time })
+            }
+            Err(refused) => Reply::Refused(refused),
+        }
+    }
+
     fn peek(&mut self, by: LinkKey) -> Result<Reply, Refused> {
         let peeking = self.transfer.peek(by, now())?;
         Ok(Reply::Peeked(Peeked {
@@ -186,7 +226,8 @@ impl Held {
             claim.text.clone(),
             claim.identity_signature.clone(),
             claim.claim_signature.clone(),
-        ))
+        )
+        .with_agreement(claim.sealed_agreement.clone()))
     }
 
     /// What the claim of anybody earns, whoever came before.
@@ -228,6 +269,7 @@ fn terms(create: &Create, seller: LinkKey) -> Terms {
     let content = codec::encode(&(
         (create.transfer, create.locator, create.claim_key, create.block_size),
         (create.blocks_max, create.expires, digest(&create.envelope), digest(&create.sealed_offer)),
+        create.agreement,
     ));
     Terms {
         id: create.transfer,
@@ -239,5 +281,6 @@ fn terms(create: &Create, seller: LinkKey) -> Terms {
         block_size: create.block_size,
         blocks_max: create.blocks_max,
         expires: create.expires,
+        agreement: create.agreement,
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use handover_shared::fault::Fault;
 use handover_shared::ids::{BlockCount, BlockIndex, LinkKey, TransferId};
-use handover_shared::protocol::message::{Fetching, Refused, Reply, Request, Snapshot};
+use handover_shared::protocol::message::{Deposit, Fetching, Refused, Reply, Request, Snapshot};
 
 use super::relay_honest::{Held, Store};
 
@@ -35,6 +35,8 @@ pub enum Say {
     Take(TransferId),
     /// The same, of so many blocks.
     TakeSome(TransferId, u64),
+    /// Takes a paper, keeps it and acknowledges it.
+    TakePaper(Deposit),
     /// Takes blocks of a transfer, acknowledges each, and has lost it.
     TakeAndLose(TransferId),
 }
@@ -124,6 +126,9 @@ pub(super) fn named(request: &Request) -> Option<TransferId> {
         Request::Fetch(it) => Some(it.transfer),
         Request::Receive(it) => Some(it.transfer),
         Request::Watch(it) => Some(it.transfer),
+        Request::Deposit(it) => Some(it.transfer),
+        Request::Collect(it) => Some(it.transfer),
+        Request::Refuse(it) => Some(it.transfer),
         Request::Hello(_) | Request::Enrol(_) | Request::Peek(_) => None,
     }
 }

@@ -143,6 +143,7 @@ impl HostileSeller {
             block_size: deal.size,
             blocks_max: BlockCount(blocks_max),
             expires: self.now.plus(HOUR_MS),
+            agreement: None,
         };
         (create, text)
     }

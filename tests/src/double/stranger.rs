@@ -101,6 +101,7 @@ impl Stranger {
             text: text.to_owned(),
             identity_signature: proof::sign(Kind::Claim, text, &self.identity).expect("a claim can be signed"),
             claim_signature: proof::sign(Kind::Claim, text, claim_key).expect("a claim can be signed"),
+            sealed_agreement: None,
         }
     }
 

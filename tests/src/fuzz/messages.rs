@@ -36,7 +36,7 @@ pub fn body_of(number: u8, body: &[u8]) {
         assert_eq!(number % 2, 1, "answers are odd");
         assert_eq!(format!("{reply:?}"), reply.name(), "a message prints its name only");
         if let Reply::Refused(refused) = reply {
-            assert_eq!(refused.known().is_some(), (1..=21).contains(&refused.fault));
+            assert_eq!(refused.known().is_some(), (1..=23).contains(&refused.fault));
         }
         accepted(number, body, &reply.to_bytes());
     }

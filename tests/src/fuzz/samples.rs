@@ -1,14 +1,14 @@
 //! Messages made of choices, one of every kind.
 
-use handover_shared::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, LinkKey, Locator, Millis, TransferId};
+use handover_shared::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, LinkKey, Locator, Millis, TransferId};
 use handover_shared::protocol::message::*;
 
 use super::take::Take;
 
 /// How many kinds of requests there are.
-pub const REQUESTS: u64 = 11;
+pub const REQUESTS: u64 = 14;
 /// How many kinds of answers there are.
-pub const REPLIES: u64 = 13;
+pub const REPLIES: u64 = 16;
 
 /// A request of the kind that is chosen first.
 pub fn request(take: &mut Take<'_>) -> Request {
@@ -27,6 +27,7 @@ pub fn request(take: &mut Take<'_>) -> Request {
             block_size: take.pick(&[BlockSize::Small, BlockSize::Large]),
             blocks_max: BlockCount(take.any()),
             expires: Millis(take.any()),
+            agreement: take.any::<Option<[u8; 32]>>().map(Digest),
         }),
         3 => Request::Append(Named { transfer }),
         4 => Request::Complete(Complete { transfer, blocks: BlockCount(take.any()) }),
@@ -37,11 +38,19 @@ pub fn request(take: &mut Take<'_>) -> Request {
             text: take.text(200),
             identity_signature: take.text(100),
             claim_signature: take.text(100),
+            sealed_agreement: take.any::<bool>().then(|| take.bytes(300).to_vec()),
         }),
         7 => Request::Fetch(Fetch { transfer, from: BlockIndex(take.any()) }),
         8 => Request::Receive(Receive { transfer, sealed_receipt: take.bytes(300).to_vec() }),
         9 => Request::Watch(Watch { transfer, from_event: take.any() }),
-        _ => Request::Revoke(Named { transfer }),
+        10 => Request::Revoke(Named { transfer }),
+        11 => Request::Deposit(Deposit { transfer, kind: take.any(), bytes: take.any() }),
+        12 => Request::Collect(Collect { transfer, kind: take.any() }),
+        _ => Request::Refuse(Refuse {
+            transfer,
+            sealed_refusal: take.bytes(300).to_vec(),
+            proof: take.bytes(70).to_vec(),
+        }),
     }
 }
 
@@ -84,6 +93,9 @@ pub fn reply(take: &mut Take<'_>) -> Reply {
         9 => Reply::Received(At { time: time(take) }),
         10 => Reply::Snapshot(snapshot(take)),
         11 => Reply::Revoked(At { time: time(take) }),
+        12 => Reply::Deposited(At { time: time(take) }),
+        13 => Reply::Collected(Collected { bytes: take.any(), time: time(take) }),
+        14 => Reply::RefusalTaken(At { time: time(take) }),
         _ => Reply::Refused(Refused {
             fault: take.any(),
             number: take.any(),
@@ -100,6 +112,13 @@ fn snapshot(take: &mut Take<'_>) -> Snapshot {
         identity_signature: take.text(100),
         claim_signature: take.text(100),
         time: Millis(take.any()),
+        sealed_agreement: take.any::<bool>().then(|| take.bytes(300).to_vec()),
+    });
+    let papers = (0..take.below(7)).map(|_| paper(take)).collect();
+    let refusal = take.any::<bool>().then(|| RefusalRecord {
+        link_key: LinkKey(take.any()),
+        sealed_refusal: take.bytes(300).to_vec(),
+        time: Millis(take.any()),
     });
     let events = (0..take.below(6)).map(|_| event(take)).collect();
     Snapshot {
@@ -111,7 +130,13 @@ fn snapshot(take: &mut Take<'_>) -> Snapshot {
         claim,
         sealed_receipt: take.any::<bool>().then(|| take.bytes(200).to_vec()),
         events,
+        papers,
+        refusal,
     }
+}
+
+fn paper(take: &mut Take<'_>) -> PaperRecord {
+    PaperRecord { kind: take.any(), time: Millis(take.any()), bytes: take.any(), digest: Digest(take.any()) }
 }
 
 fn event(take: &mut Take<'_>) -> Event {
@@ -119,11 +144,23 @@ fn event(take: &mut Take<'_>) -> Event {
     Event {
         sequence: take.any(),
         time: Millis(take.any()),
-        kind: take.pick(&[Created, FirstBlock, Completed, Claimed, ClaimRefused, Receipted, Deleted, Expired, Revoked]),
+        kind: take.pick(&[
+            Created,
+            FirstBlock,
+            Completed,
+            Claimed,
+            ClaimRefused,
+            Receipted,
+            Deleted,
+            Expired,
+            Revoked,
+            RefusedByBuyer,
+            PaperDeposited,
+        ]),
         by: take.any::<Option<[u8; 32]>>().map(LinkKey),
     }
 }
 
 fn phase(take: &mut Take<'_>) -> Phase {
-    take.pick(&[Phase::Open, Phase::Complete, Phase::Receipted, Phase::Revoked, Phase::Expired])
+    take.pick(&[Phase::Open, Phase::Complete, Phase::Receipted, Phase::Revoked, Phase::Expired, Phase::Refused])
 }

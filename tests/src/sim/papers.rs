@@ -125,6 +125,7 @@ impl Papers {
             block_size: SIZE,
             blocks_max: BlockCount(BLOCKS_MAX),
             expires,
+            agreement: None,
         };
         (create, secrets)
     }

@@ -120,7 +120,7 @@ fn is_interrupted(facts: &Facts) -> bool {
         State::Preparing | State::Sending | State::Claiming | State::Receiving | State::Received => true,
         // A relay inside a push lives only as long as the push.
         State::Waiting => facts.embedded,
-        State::Collected | State::Delivered | State::Revoked | State::Expired | State::Failed => false,
+        State::Collected | State::Delivered | State::Revoked | State::Expired | State::Refused | State::Failed => false,
     }
 }
 

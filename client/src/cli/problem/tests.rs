@@ -109,6 +109,7 @@ fn every_error() -> Vec<(Error, Option<Role>, Exit, &'static str)> {
     }));
     all.push((refused(Fault::NotFound), seller, Exit::NoSuchTransfer, "gone-at-relay"));
     all.push((refused(Fault::Revoked), seller, Exit::Code, "revoked"));
+    all.push((refused(Fault::RefusedByBuyer), seller, Exit::OtherRefused, "refused-by-buyer"));
     all.push((refused(Fault::Expired), seller, Exit::Code, "expired"));
     let bare = |fault, number, time| (Error::Refused { fault, number, time }, seller, Exit::RelayRefused);
     for (error, side, exit) in [bare(Fault::QuotaExceeded, None, TIME), bare(Fault::QuotaExceeded, None, None)] {
@@ -142,6 +143,8 @@ fn expected_of_fault(fault: Fault) -> (Exit, &'static str) {
         Fault::Receipted => (Exit::Code, "receipted"),
         Fault::ClockRefused => (Exit::RelayRefused, "clock"),
         Fault::NotAllowed => (Exit::RelayRefused, "not-allowed"),
+        Fault::AgreementRequired => (Exit::Code, "agreement-required"),
+        Fault::RefusedByBuyer => (Exit::OtherRefused, "refused-by-buyer"),
     }
 }
 

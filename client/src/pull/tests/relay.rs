@@ -57,6 +57,7 @@ impl World {
             block_size: seller.size,
             blocks_max: BlockCount(blocks.len() as u64),
             expires: seller.offer.text.expires.millis(),
+            agreement: None,
         };
         relay.ask(&Request::Create(create)).await.unwrap();
         let transfer = seller.transfer;

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::tests::{BUYERS, EXPIRES, Prepared, SELLER, terms};
+use super::tests::{BUYERS, EXPIRES, SELLER, refusal_of, signed_claim, with_agreement};
 use super::*;
 
 /// Blocks of the explored transfer.
@@ -21,6 +21,8 @@ struct World {
     share_file: bool,
     /// Blocks in synced segments, acknowledged or not; durable.
     synced: u64,
+    /// Whether the document's file is synced, named by a row or not; durable.
+    document: bool,
     /// Buyer whose claim is durable and whose answer is being made; in memory, under the share's lock.
     releasing: Option<usize>,
     now: Millis,
@@ -34,6 +36,8 @@ struct World {
     told_revoked: bool,
     /// Whether the buyer was told that the receipt arrived.
     told_received: bool,
+    /// Whether the buyer was told that the refusal arrived.
+    told_refused: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +56,9 @@ enum Step {
     /// The connection is lost before it does.
     DropRelease,
     Receive(usize),
+    SyncDocument,
+    DepositDocument,
+    Refuse(usize),
     Revoke,
     TimePasses,
     EraseShareFile,
@@ -60,11 +67,12 @@ enum Step {
     NoteBlocksDeleted,
     AnswerRevoked,
     AnswerReceived,
+    AnswerRefused,
     Kill,
     Start,
 }
 
-const STEPS: [Step; 24] = [
+const STEPS: [Step; 29] = [
     Step::WriteShare,
     Step::InsertRow,
     Step::SyncSegment,
@@ -79,6 +87,10 @@ const STEPS: [Step; 24] = [
     Step::DropRelease,
     Step::Receive(0),
     Step::Receive(1),
+    Step::SyncDocument,
+    Step::DepositDocument,
+    Step::Refuse(0),
+    Step::Refuse(1),
     Step::Revoke,
     Step::TimePasses,
     Step::EraseShareFile,
@@ -87,13 +99,14 @@ const STEPS: [Step; 24] = [
     Step::NoteBlocksDeleted,
     Step::AnswerRevoked,
     Step::AnswerReceived,
+    Step::AnswerRefused,
     Step::Kill,
     Step::Start,
 ];
 
 #[test] // [S12.5] [S13.3] [S13.5] [S13.7] [S13.8] [S13.9]
 fn no_order_of_steps_losses_and_kills_breaks_a_promise() {
-    let claims = BUYERS.map(|by| Prepared::new(terms().id, by, by.0[0], by.0[0] + 20, 1).checked());
+    let claims = BUYERS.map(|by| signed_claim(by, by.0[0], by.0[0] + 20));
     let mut known: HashMap<String, usize> = HashMap::new();
     let mut worlds = vec![World::new()];
     let mut leads_to: Vec<Vec<usize>> = vec![Vec::new()];
@@ -115,6 +128,7 @@ fn no_order_of_steps_losses_and_kills_breaks_a_promise() {
     }
     assert!(worlds.len() > 1000, "only {} states were explored", worlds.len());
     assert!(worlds.iter().any(|world| world.told_received) && worlds.iter().any(|world| world.told_revoked));
+    assert!(worlds.iter().any(|world| world.told_refused));
     assert_eq!(stuck(&worlds, &leads_to), 0, "states from which a transfer can neither be received nor ended");
 }
 
@@ -124,6 +138,7 @@ impl World {
             row: None,
             share_file: false,
             synced: 0,
+            document: false,
             releasing: None,
             now: START,
             crashes_left: CRASHES,
@@ -132,6 +147,7 @@ impl World {
             released: [false; 2],
             told_revoked: false,
             told_received: false,
+            told_refused: false,
         }
     }
 
@@ -155,7 +171,7 @@ impl World {
                 if self.row.is_some() || !self.share_file {
                     return None;
                 }
-                self.row = Some(Transfer::create(terms(), now).ok()?);
+                self.row = Some(Transfer::create(with_agreement(), now).ok()?);
             }
             Step::SyncSegment => {
                 let durable = self.row.as_ref().filter(|row| !row.phase.is_final())?.durable.0;
@@ -193,6 +209,24 @@ impl World {
             }
             Step::DropRelease => drop(self.releasing.take()?),
             Step::Receive(buyer) => drop(self.twice(|row| row.receive(BUYERS[buyer], b"receipt", now))?),
+            Step::SyncDocument => {
+                let row = self.row.as_ref().filter(|row| !row.phase.is_final() && row.papers.is_empty())?;
+                if self.document || row.storage == Storage::Deleted {
+                    return None;
+                }
+                self.document = true;
+            }
+            Step::DepositDocument => {
+                if !self.document {
+                    return None;
+                }
+                let digest = crate::proof::digest(b"document");
+                if self.twice(|row| row.deposit(SELLER, 0, 99, digest, now))?.is_err() {
+                    // A document that is refused is removed; one that a row names is not offered again.
+                    self.document = self.row.as_ref().is_some_and(|row| !row.papers.is_empty());
+                }
+            }
+            Step::Refuse(buyer) => drop(self.twice(|row| row.refuse(refusal_of(BUYERS[buyer]), now))?),
             Step::Revoke => drop(self.twice(|row| row.revoke(SELLER, now))?),
             // The share's lock: a release that is under way keeps the file.
             Step::EraseShareFile if self.is_next(Effect::EraseShare) && self.share_file && self.releasing.is_none() => {
@@ -201,12 +235,15 @@ impl World {
             Step::NoteShareErased if self.is_next(Effect::EraseShare) && !self.share_file => {
                 self.row.as_mut()?.done(Effect::EraseShare, now);
             }
-            Step::DeleteFiles if self.is_next(Effect::DeleteBlocks) && self.synced > 0 => self.synced = 0,
-            Step::NoteBlocksDeleted if self.is_next(Effect::DeleteBlocks) && self.synced == 0 => {
+            Step::DeleteFiles if self.is_next(Effect::DeleteBlocks) && (self.synced > 0 || self.document) => {
+                (self.synced, self.document) = (0, false);
+            }
+            Step::NoteBlocksDeleted if self.is_next(Effect::DeleteBlocks) && self.synced == 0 && !self.document => {
                 self.row.as_mut()?.done(Effect::DeleteBlocks, now);
             }
             Step::AnswerRevoked if self.ended_as(Phase::Revoked) && !self.told_revoked => self.told_revoked = true,
             Step::AnswerReceived if self.ended_as(Phase::Receipted) && !self.told_received => self.told_received = true,
+            Step::AnswerRefused if self.ended_as(Phase::Refused) && !self.told_refused => self.told_refused = true,
             _ => return None,
         }
         Some(self)
@@ -216,19 +253,20 @@ impl World {
     fn recover(&mut self) {
         self.is_up = true;
         let Some(row) = &mut self.row else {
-            (self.share_file, self.synced) = (false, 0);
+            (self.share_file, self.synced, self.document) = (false, 0, false);
             return;
         };
         row.expire(self.now);
         while let Some(effect) = row.next_effect() {
             match effect {
                 Effect::EraseShare => self.share_file = false,
-                Effect::DeleteBlocks => self.synced = 0,
+                Effect::DeleteBlocks => (self.synced, self.document) = (0, false),
             }
             row.done(effect, self.now);
         }
         if row.storage == Storage::Kept {
             self.synced = row.durable.0;
+            self.document &= !row.papers.is_empty();
         }
     }
 
@@ -262,10 +300,11 @@ impl World {
                 assert!(self.told_durable <= row.durable.0, "{step:?}: an acknowledged block is unknown");
                 assert!(row.durable.0 <= self.synced, "{step:?}: a durable block is not on disk");
                 assert!(self.share_file, "{step:?}: a live transfer has no share");
+                assert!(row.papers.is_empty() || self.document, "{step:?}: a document is not on disk");
             }
             if row.storage == Storage::Deleted {
                 assert!(
-                    row.share == Share::Erased && !self.share_file && self.synced == 0,
+                    row.share == Share::Erased && !self.share_file && self.synced == 0 && !self.document,
                     "{step:?}: something is left"
                 );
             }
@@ -273,10 +312,14 @@ impl World {
             assert_eq!(row.sealed_receipt.is_some(), is_receipted, "{step:?}");
             assert!(!is_receipted || row.blocks == Some(row.durable), "{step:?}: a receipt for less than all");
             assert!(row.events.iter().enumerate().all(|(index, event)| event.sequence == index as u64));
-            let ends = row
-                .events
-                .iter()
-                .filter(|event| matches!(event.kind, EventKind::Receipted | EventKind::Revoked | EventKind::Expired));
+            assert_eq!(row.refusal.is_some(), row.phase == Phase::Refused, "{step:?}");
+            assert!(row.refusal.is_none() || row.claim.is_none(), "{step:?}: signed and refused");
+            assert!(row.claim.as_ref().is_none_or(|claim| claim.sealed_agreement.is_some()), "{step:?}: not signed");
+            assert!(row.is_sound(), "{step:?}");
+            let ends = row.events.iter().filter(|event| {
+                use EventKind::*;
+                matches!(event.kind, Receipted | Revoked | Expired | RefusedByBuyer)
+            });
             assert_eq!(ends.count(), usize::from(row.phase.is_final()), "{step:?}");
         }
         if let (Some(row), Some(was)) = (&self.row, &before.row) {
@@ -294,6 +337,7 @@ impl World {
                 assert_eq!(row.claim.as_ref().map(|claim| claim.link_key), Some(key), "released to a stranger");
                 assert_eq!(row.share, Share::Kept, "released after it was erased");
                 assert!(!self.told_revoked, "released after the seller was told that it is revoked");
+                assert!(!self.told_refused, "released after the buyer was told that its refusal arrived");
             }
         }
     }
@@ -304,10 +348,10 @@ impl World {
             let claim = row.claim.as_ref().map(|claim| claim.link_key.0[0]);
             let late = BUYERS
                 .map(|by| row.events.iter().any(|event| event.kind == EventKind::ClaimRefused && event.by == Some(by)));
-            (row.phase, row.share, row.storage, row.durable, row.blocks, claim, late)
+            (row.phase, row.share, row.storage, row.durable, row.blocks, claim, late, row.papers.len())
         });
-        let told = (self.told_durable, self.released, self.told_revoked, self.told_received);
-        let disk = (self.share_file, self.synced, self.releasing);
+        let told = (self.told_durable, self.released, self.told_revoked, self.told_received, self.told_refused);
+        let disk = (self.share_file, self.synced, self.document, self.releasing);
         format!("{row:?} {told:?} {disk:?} {:?} {} {}", self.now, self.crashes_left, self.is_up)
     }
 }
@@ -321,7 +365,7 @@ fn stuck(worlds: &[World], leads_to: &[Vec<usize>]) -> usize {
     let is_goal = |world: &World| {
         let is_over = world.now == EXPIRES;
         let is_done = world.row.as_ref().map_or(is_over, |row| row.storage == Storage::Deleted);
-        is_done && (world.told_received || world.told_revoked || is_over)
+        is_done && (world.told_received || world.told_revoked || world.told_refused || is_over)
     };
     let mut reaches: Vec<bool> = worlds.iter().map(is_goal).collect();
     let mut queue: Vec<usize> = (0..worlds.len()).filter(|world| reaches[*world]).collect();

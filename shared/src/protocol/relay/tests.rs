@@ -3,8 +3,14 @@
 use super::*;
 use crate::keys::Secret;
 use crate::keys::hybrid::{HybridPublic, HybridSecret, bundle};
-use crate::proof::{Agreement, Channel, ClaimCheck, Fingerprint, Identity, Kind, check_claim, digest, sign};
+use crate::proof::{
+    Agreement, Channel, ClaimCheck, Fingerprint, Identity, Kind, RefusalCheck, check_claim, check_refusal_proof,
+    digest, prove_refusal, sign,
+};
+use crate::protocol::papers::CheckedRefusal;
 use zeroize::Zeroizing;
+
+mod papers;
 
 pub(super) const SELLER: LinkKey = LinkKey([1; 32]);
 pub(super) const BUYERS: [LinkKey; 2] = [LinkKey([2; 32]), LinkKey([3; 32])];
@@ -24,7 +30,25 @@ pub(super) fn terms() -> Terms {
         block_size: BlockSize::Small,
         blocks_max: BlockCount(5),
         expires: EXPIRES,
+        agreement: None,
     }
+}
+
+pub(super) const AGREEMENT: Digest = Digest([13; 32]);
+
+pub(super) fn with_agreement() -> Terms {
+    Terms { agreement: Some(AGREEMENT), ..terms() }
+}
+
+/// A refusal that was checked.
+pub(super) fn refusal_of(by: LinkKey) -> CheckedRefusal {
+    refusal(terms().id, by, b"refusal")
+}
+
+pub(super) fn refusal(id: TransferId, by: LinkKey, sealed: &[u8]) -> CheckedRefusal {
+    let check = RefusalCheck { transfer: id, claim_key: terms().claim_key, link_key: by, channel: &[0; 32] };
+    let proof = prove_refusal(&check, sealed, &claim_identity());
+    CheckedRefusal::new(check_refusal_proof(&check, sealed, &proof).unwrap(), sealed.to_vec()).unwrap()
 }
 
 fn claim_identity() -> Identity {
@@ -43,6 +67,17 @@ pub(super) struct Prepared {
 
 impl Prepared {
     pub(super) fn new(id: TransferId, by: LinkKey, hybrid_seed: u8, identity_seed: u8, time: u64) -> Self {
+        Self::agreeing(id, by, hybrid_seed, identity_seed, time, Agreement::None)
+    }
+
+    pub(super) fn agreeing(
+        id: TransferId,
+        by: LinkKey,
+        hybrid_seed: u8,
+        identity_seed: u8,
+        time: u64,
+        agreement: Agreement,
+    ) -> Self {
         let hybrid = HybridSecret::of_seed(Secret::new(Zeroizing::new([hybrid_seed; 32]))).public();
         let identity = Identity::of_seed(&[identity_seed; 32]);
         let text = ClaimText {
@@ -51,7 +86,7 @@ impl Prepared {
             buyer_key: Fingerprint::of(&identity.public()),
             link_key: by,
             bundle: bundle(&by, &hybrid),
-            agreement: Agreement::None,
+            agreement,
             channel: Channel([time as u8; 32]),
             time: Millis(time).into(),
         }
@@ -75,6 +110,13 @@ impl Prepared {
         let (identity, claim) = (self.identity_signature.clone(), self.claim_signature.clone());
         CheckedClaim::new(verified, hybrid_key, self.text.clone(), identity, claim)
     }
+}
+
+/// A claim with the signed agreement.
+pub(super) fn signed_claim(by: LinkKey, hybrid_seed: u8, identity_seed: u8) -> CheckedClaim {
+    let agreement = Agreement::Of(AGREEMENT);
+    let prepared = Prepared::agreeing(terms().id, by, hybrid_seed, identity_seed, 1, agreement);
+    prepared.checked().with_agreement(Some(b"signed".to_vec()))
 }
 
 fn claim_of(buyer: usize) -> CheckedClaim {

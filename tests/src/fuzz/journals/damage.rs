@@ -178,11 +178,13 @@ pub fn secrets(folder: &Path, take: &mut Take<'_>) {
         share: take.any(),
         link_seed: take.any(),
         hybrid_seed: take.any(),
+        papers_key: take.any(),
     };
     held.store_secrets(&secrets).expect("a disk");
     damage(&held.file("secrets"), take);
     let Ok(read) = held.secrets() else { return };
     assert!(read.code == secrets.code && read.content_key == secrets.content_key && read.share == secrets.share);
+    assert!(read.papers_key == secrets.papers_key, "another key");
     assert!(read.link_seed == secrets.link_seed && read.hybrid_seed == secrets.hybrid_seed, "another key");
 }
 

@@ -6,12 +6,15 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use handover_relay::ledger::operations::{self, Allowance, Enrolment};
+use handover_relay::ledger::rows::PaperPlace;
 use handover_relay::ledger::rows::{Backend, Offer, Read, Segment};
 use handover_relay::ledger::{Sqlite, once};
 use handover_relay::store::Segments;
 use handover_relay::store::files::Files;
 use handover_relay::store::shares::Shares;
 use handover_shared::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, LinkKey, Locator, Millis, TransferId};
+use handover_shared::protocol::message::Deposit;
+use handover_shared::protocol::papers::PaperKind;
 use handover_shared::protocol::relay::{Effect, Terms};
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -24,7 +27,7 @@ const BUYER: LinkKey = LinkKey([2; 32]);
 const NOW: Millis = Millis(1000);
 const SHARE: [u8; 32] = [5; 32];
 
-const COLUMNS: [(&str, &[&str]); 8] = [
+const COLUMNS: [(&str, &[&str]); 11] = [
     (
         "transfers",
         &[
@@ -47,11 +50,15 @@ const COLUMNS: [(&str, &[&str]); 8] = [
             "share_erased",
             "blocks_deleted",
             "reserved_bytes",
+            "agreement",
         ],
     ),
     ("segments", &["transfer", "first", "count", "name"]),
     ("events", &["transfer", "sequence", "time", "kind", "by_key"]),
     ("offers", &["transfer", "sealed_offer", "envelope"]),
+    ("papers", &["transfer", "kind", "place", "time", "bytes", "digest"]),
+    ("paper_places", &["transfer", "kind", "sealed", "name"]),
+    ("refusals", &["transfer", "record"]),
     ("claims", &["transfer", "record"]),
     ("sellers", &["key", "enrolled", "invite", "revoked"]),
     ("invites", &["id", "digest", "created", "uses_left", "revoked"]),
@@ -259,16 +266,26 @@ fn make(folder: &Path) {
         let mut writer = segments.create(id, BlockIndex(0)).expect("a segment");
         writer.write(&[Bytes::from(vec![number; 300])]).expect("a segment");
         let name = writer.finish().expect("a segment");
+        let mut writer = segments.create(id, BlockIndex(99)).expect("a document");
+        writer.write(&[Bytes::from(vec![number; 200])]).expect("a document");
+        let document = PaperPlace::Stored(writer.finish().expect("a document"));
         let offer = Offer { sealed_offer: vec![9; 40], envelope: vec![8; 104] };
         run(&mut |rows| {
             operations::create(rows, NOW, &terms(id), &offer, &allowance).expect("a ledger").expect("created");
             let segment = Segment { first: BlockIndex(0), count: BlockCount(2), name: name.clone() };
             operations::stored(rows, NOW, id, SELLER, Enrolment::Open, &segment).expect("a ledger").expect("stored");
+            let asked = Deposit { transfer: id, kind: PaperKind::Agreement.number(), bytes: 200 };
+            operations::deposit(rows, NOW, SELLER, asked, Digest([1; 32]), &document).expect("a ledger").expect("laid");
             if number > 0 {
                 operations::complete(rows, NOW, id, SELLER, BlockCount(2)).expect("a ledger").expect("complete");
             }
             if number > 1 {
                 operations::revoke(rows, NOW, id, SELLER).expect("a ledger").expect("revoked");
+                let asked = Deposit { transfer: id, kind: PaperKind::Revocation.number(), bytes: 3 };
+                let words = PaperPlace::Here(vec![1, 2, 3]);
+                operations::deposit(rows, NOW, SELLER, asked, Digest([2; 32]), &words)
+                    .expect("a ledger")
+                    .expect("laid");
             }
         });
     }
@@ -289,5 +306,6 @@ fn terms(id: TransferId) -> Terms {
         block_size: BlockSize::Small,
         blocks_max: BlockCount(6),
         expires: Millis(9000),
+        agreement: Some(Digest([8; 32])),
     }
 }

@@ -1,12 +1,16 @@
 //! The relay's transfer beside a model that remembers what was promised.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use handover_shared::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, LinkKey, Locator, Millis, TransferId};
 use handover_shared::keys::Secret;
 use handover_shared::keys::hybrid::{self, HybridPublic, HybridSecret};
-use handover_shared::proof::{self, Agreement, Channel, ClaimCheck, ClaimText, Fingerprint, Identity, Kind};
+use handover_shared::proof::{
+    self, Agreement, Channel, ClaimCheck, ClaimText, Fingerprint, Identity, Kind, RefusalCheck,
+};
 use handover_shared::protocol::message::{EventKind, Phase, Refused};
+use handover_shared::protocol::papers::CheckedRefusal;
 use handover_shared::protocol::relay::{CheckedClaim, Effect, Share, Storage, Terms, Transfer};
 
 use crate::fuzz::take::Take;
@@ -18,6 +22,8 @@ const BUYERS: [LinkKey; 2] = [LinkKey([2; 32]), LinkKey([3; 32])];
 const EXPIRES: Millis = Millis(1000);
 const BLOCKS_MAX: u64 = 6;
 const STEPS_MAX: u32 = 200;
+/// What the buyer must sign, in transfers that have an agreement.
+const AGREEMENT: Digest = Digest([13; 32]);
 /// Checking a claim takes two signatures; an input may ask for so many.
 const CLAIMS_MAX: u32 = 6;
 
@@ -29,6 +35,9 @@ struct Promised {
     /// Whom the share was released to.
     released: Option<LinkKey>,
     receipt: Option<Vec<u8>>,
+    /// Papers, whose they are and what they say.
+    papers: BTreeMap<u8, (LinkKey, Digest)>,
+    refusal: Option<Vec<u8>>,
     ended: Option<Phase>,
     is_erased: bool,
     is_deleted: bool,
@@ -37,7 +46,9 @@ struct Promised {
 
 /// Any operations of anybody, in any order, with clocks that jump.
 pub fn relay(take: &mut Take<'_>) {
-    let mut transfer = Transfer::create(terms(), Millis(1)).expect("terms that are allowed");
+    let agreement = take.one_in(2).then_some(AGREEMENT);
+    let terms = terms(agreement);
+    let mut transfer = Transfer::create(terms.clone(), Millis(1)).expect("terms that are allowed");
     let mut promised = Promised::default();
     let mut now = Millis(1);
     let mut claims = 0;
@@ -47,7 +58,7 @@ pub fn relay(take: &mut Take<'_>) {
         }
         let by = take.pick(&[SELLER, SELLER, BUYERS[0], BUYERS[0], BUYERS[1], STRANGER]);
         let before = transfer.clone();
-        let is_allowed = match take.below(13) {
+        let is_allowed = match take.below(16) {
             0 => {
                 // The shell never lets the time go back [S13.8].
                 now = now.plus(take.pick(&[0, 1, 10, 400, 2000]));
@@ -117,8 +128,39 @@ pub fn relay(take: &mut Take<'_>) {
                 transfer.done(effect, now);
                 true
             }
+            12 => {
+                let kind = take.below(7) as u8;
+                let (bytes, digest) = (take.pick(&[0, 1, 64 * 1024, 64 * 1024 + 1, 1 << 24]), Digest([take.any(); 32]));
+                let answer = transfer.deposit(by, kind, bytes, digest, now);
+                if answer.is_ok() {
+                    let first = *promised.papers.entry(kind).or_insert((by, digest));
+                    assert_eq!(first, (by, digest), "one paper of a kind");
+                    assert!(bytes > 0 && bytes <= if kind == 0 { 1 << 24 } else { 64 * 1024 });
+                    let is_seller = matches!(kind, 0 | 2 | 4);
+                    assert!(if is_seller { by == SELLER } else { promised.released == Some(by) });
+                    assert!(kind != 0 || agreement.is_some());
+                }
+                answer.is_ok()
+            }
+            13 => {
+                let kind = take.below(7) as u8;
+                let answer = transfer.collect(by, kind, now);
+                let may_be =
+                    promised.papers.contains_key(&kind) && (kind == 0 || by == SELLER || promised.released == Some(by));
+                same(&answer, may_be, |paper| promised.papers.get(&kind).is_some_and(|known| known.1 == paper.digest))
+            }
+            14 => {
+                let buyer = take.pick(&BUYERS);
+                let sealed = take.bytes(3).to_vec();
+                let answer = transfer.refuse(refusal(buyer, &sealed), now);
+                if answer.is_ok() {
+                    assert!(agreement.is_some() && promised.released.is_none() && !sealed.is_empty());
+                    assert_eq!(*promised.refusal.get_or_insert(sealed.clone()), sealed, "one refusal");
+                }
+                answer.is_ok()
+            }
             _ => {
-                let mut terms = terms();
+                let mut terms = terms.clone();
                 terms.blocks_max.0 += u64::from(take.one_in(4));
                 let is_same = terms == before.terms;
                 same(&transfer.create_again(&terms, now), is_same, |created| created.created == Millis(1))
@@ -145,8 +187,17 @@ fn same<T>(answer: &Result<T, Refused>, may_be: bool, fits: impl FnOnce(&T) -> b
 fn claim(transfer: &mut Transfer, take: &mut Take<'_>, now: Millis, promised: &mut Promised) -> bool {
     let (buyer, hybrid, identity) = (take.below(2), take.below(2), take.below(2));
     let by = BUYERS[buyer as usize];
-    let answer = transfer.claim(checked(by, hybrid as usize, identity as usize), now);
+    let signed = take.one_in(2);
+    let sealed = take.one_in(2).then(|| b"signed".to_vec());
+    let is_signed = match transfer.terms.agreement {
+        Some(_) => signed && sealed.is_some(),
+        None => !signed && sealed.is_none(),
+    };
+    let is_first = transfer.claim.is_none();
+    let checked = checked(by, hybrid as usize, identity as usize, signed).with_agreement(sealed);
+    let answer = transfer.claim(checked, now);
     if answer.is_ok() {
+        assert!(is_signed || !is_first, "the share goes out against the signed agreement only");
         assert_eq!(*promised.released.get_or_insert(by), by, "the share goes to one key");
         assert!(!promised.is_erased, "what is erased is not released");
         let record = transfer.claim.as_ref().expect("a claim is remembered before the share leaves");
@@ -172,6 +223,10 @@ impl Promised {
             assert!(after.ended.is_some_and(|ended| ended <= now));
         }
         assert_eq!(after.phase == Phase::Receipted, self.receipt.is_some());
+        assert_eq!(after.phase == Phase::Refused, self.refusal.is_some());
+        assert_eq!(after.refusal.as_ref().map(|refusal| &refusal.sealed_refusal), self.refusal.as_ref());
+        let papers = after.papers.iter().map(|paper| (paper.kind, paper.digest));
+        assert!(papers.eq(self.order(after)));
         assert!(after.phase != Phase::Complete || self.blocks.is_some());
         // Nothing is erased or deleted while it is wanted, the share goes first, and nothing comes back.
         let (is_erased, is_deleted) = (after.share == Share::Erased, after.storage == Storage::Deleted);
@@ -181,12 +236,19 @@ impl Promised {
         assert!(!is_deleted || is_erased);
         (self.is_erased, self.is_deleted) = (is_erased, is_deleted);
         assert_eq!(after.next_effect().is_none(), !after.phase.is_final() || is_deleted);
-        assert_eq!(after.reserved_bytes() == 0, is_deleted || (after.phase != Phase::Open && self.durable == 0));
+        let is_nothing = self.durable == 0 && !self.papers.contains_key(&0);
+        assert_eq!(after.reserved_bytes() == 0, is_deleted || (after.phase != Phase::Open && is_nothing));
         if now >= EXPIRES && is_allowed && !before.phase.is_final() && before != after {
             assert!(after.phase.is_final() || after.fetched != before.fetched, "its time was over");
         }
         assert!(after.is_sound());
         self.check_events(before, after);
+    }
+
+    /// The papers that were promised, in the order in which the transfer has them.
+    fn order<'a>(&'a self, after: &'a Transfer) -> impl Iterator<Item = (u8, Digest)> + 'a {
+        assert_eq!(after.papers.len(), self.papers.len());
+        after.papers.iter().filter_map(|paper| self.papers.get(&paper.kind).map(|known| (paper.kind, known.1)))
     }
 
     fn check_events(&mut self, before: &Transfer, after: &Transfer) {
@@ -196,7 +258,9 @@ impl Promised {
         for kind in [EventKind::Created, EventKind::FirstBlock, EventKind::Completed, EventKind::Claimed] {
             assert!(count(kind) <= 1, "{kind:?} twice");
         }
-        let ends = count(EventKind::Receipted) + count(EventKind::Revoked) + count(EventKind::Expired);
+        let ends = [EventKind::Receipted, EventKind::Revoked, EventKind::Expired, EventKind::RefusedByBuyer];
+        let ends = ends.into_iter().map(count).sum::<usize>();
+        assert_eq!(count(EventKind::PaperDeposited), self.papers.len());
         assert_eq!(ends, usize::from(after.phase.is_final()));
         assert_eq!(count(EventKind::Deleted), usize::from(self.is_deleted));
         let snapshot = after.snapshot(self.events as u64);
@@ -205,7 +269,7 @@ impl Promised {
     }
 }
 
-fn terms() -> Terms {
+fn terms(agreement: Option<Digest>) -> Terms {
     Terms {
         id: TRANSFER,
         seller: SELLER,
@@ -216,6 +280,7 @@ fn terms() -> Terms {
         block_size: BlockSize::Small,
         blocks_max: BlockCount(BLOCKS_MAX),
         expires: EXPIRES,
+        agreement,
     }
 }
 
@@ -226,17 +291,17 @@ fn hybrids() -> &'static [HybridPublic; 2] {
 }
 
 /// A claim that was checked; the signatures are made once.
-fn checked(by: LinkKey, hybrid: usize, identity: usize) -> CheckedClaim {
+fn checked(by: LinkKey, hybrid: usize, identity: usize, signed: bool) -> CheckedClaim {
     type Signed = (String, String, String);
     static SIGNED: OnceLock<Vec<Signed>> = OnceLock::new();
     let all = SIGNED.get_or_init(|| {
-        let each = |index: usize| sign(BUYERS[index >> 2], index >> 1 & 1, index & 1);
-        (0..8).map(each).collect()
+        let each = |index: usize| sign(BUYERS[index >> 2 & 1], index >> 1 & 1, index & 1, index >> 3 == 1);
+        (0..16).map(each).collect()
     });
-    let at = usize::from(by == BUYERS[1]) << 2 | hybrid << 1 | identity;
+    let at = usize::from(signed) << 3 | usize::from(by == BUYERS[1]) << 2 | hybrid << 1 | identity;
     let (text, identity_signature, claim_signature) = all[at].clone();
     let key = &hybrids()[hybrid];
-    let terms = terms();
+    let terms = terms(None);
     let check = ClaimCheck {
         transfer: TRANSFER,
         offer_digest: terms.offer_digest,
@@ -249,15 +314,24 @@ fn checked(by: LinkKey, hybrid: usize, identity: usize) -> CheckedClaim {
     CheckedClaim::new(verified, key.as_bytes().to_vec(), text, identity_signature, claim_signature)
 }
 
-fn sign(by: LinkKey, hybrid: usize, identity: usize) -> (String, String, String) {
+/// A refusal that was checked.
+fn refusal(by: LinkKey, sealed: &[u8]) -> CheckedRefusal {
+    let claim_key = terms(None).claim_key;
+    let check = RefusalCheck { transfer: TRANSFER, claim_key, link_key: by, channel: &[0; 32] };
+    let proof = proof::prove_refusal(&check, sealed, &Identity::of_seed(&[5; 32]));
+    let proof = proof::check_refusal_proof(&check, sealed, &proof).expect("a good proof");
+    CheckedRefusal::new(proof, sealed.to_vec()).expect("the bytes of the proof")
+}
+
+fn sign(by: LinkKey, hybrid: usize, identity: usize, signed: bool) -> (String, String, String) {
     let identity = Identity::of_seed(&[20 + identity as u8; 32]);
     let text = ClaimText {
         transfer: TRANSFER,
-        offer: terms().offer_digest,
+        offer: terms(None).offer_digest,
         buyer_key: Fingerprint::of(&identity.public()),
         link_key: by,
         bundle: hybrid::bundle(&by, &hybrids()[hybrid]),
-        agreement: Agreement::None,
+        agreement: if signed { Agreement::Of(AGREEMENT) } else { Agreement::None },
         channel: Channel([0; 32]),
         time: Millis(1).into(),
     }

@@ -71,9 +71,12 @@ impl Said {
             8 => Input::Completed(*now),
             9 => {
                 use Phase::*;
-                Input::Told { phase: take.pick(&[Open, Complete, Receipted, Revoked, Expired]), next_event: take.any() }
+                Input::Told {
+                    phase: take.pick(&[Open, Complete, Receipted, Revoked, Expired, Refused]),
+                    next_event: take.any(),
+                }
             }
-            10 => Input::Refused(Refused { fault: take.below(24) as u16, number: take.any(), time: None }),
+            10 => Input::Refused(Refused { fault: take.below(26) as u16, number: take.any(), time: None }),
             11 | 12 if machine.room() > 0 => {
                 let next = self.sealed;
                 self.sealed += 1;

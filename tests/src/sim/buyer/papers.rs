@@ -63,6 +63,7 @@ impl BuyerShell {
             text,
             identity_signature,
             claim_signature,
+            sealed_agreement: None,
         })
     }
 

@@ -444,13 +444,15 @@ fn check(task: &Task, terms: &Terms, claim: &Claim) -> Result<CheckedClaim, Refu
         claim.text.clone(),
         claim.identity_signature.clone(),
         claim.claim_signature.clone(),
-    ))
+    )
+    .with_agreement(claim.sealed_agreement.clone()))
 }
 
 fn terms(create: &Create, seller: LinkKey) -> Terms {
     let content = codec::encode(&(
         (create.transfer, create.locator, create.claim_key, create.block_size),
         (create.blocks_max, create.expires, digest(&create.envelope), digest(&create.sealed_offer)),
+        create.agreement,
     ));
     Terms {
         id: create.transfer,
@@ -462,5 +464,6 @@ fn terms(create: &Create, seller: LinkKey) -> Terms {
         block_size: create.block_size,
         blocks_max: create.blocks_max,
         expires: create.expires,
+        agreement: create.agreement,
     }
 }
