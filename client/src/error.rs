@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use handover_shared::fault::Fault;
 use handover_shared::ids::Millis;
 use handover_shared::keys::code::CodeError;
+use handover_shared::proof::log::LogFault;
 
 use crate::private::Private;
 
@@ -131,6 +132,19 @@ pub enum Error {
     /// The receipt does not check.
     #[error("the receipt does not check: {0}")]
     BadReceipt(&'static str),
+    /// What the relay shows of its log does not hold.
+    #[error("the relay's log does not hold")]
+    Log {
+        /// Why.
+        #[source]
+        fault: LogFault,
+    },
+    /// Nothing of the relay's log is kept about the transfer.
+    #[error("transfer {id} has no log")]
+    NoLog {
+        /// The transfer's number here.
+        id: u64,
+    },
     /// The transfer has no receipt yet.
     #[error("transfer {id} has no receipt")]
     NoReceipt {

@@ -3,6 +3,7 @@
 use handover_shared::ids::Millis;
 use handover_shared::keys::code::Ticket;
 
+use crate::audit::DeletionFacts;
 use crate::private::Private;
 
 /// Takes the events of a run. Called from several threads; must return quickly.
@@ -203,6 +204,8 @@ pub enum Event {
     },
     /// The buyer's receipt is here and checked.
     Receipt(ReceiptFacts),
+    /// The relay has signed that share and blocks are gone, and its log fits.
+    Deleted(DeletionFacts),
     /// One file of the buyer is verified and has its final name.
     Placed {
         /// Files so far.

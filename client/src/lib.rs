@@ -12,9 +12,11 @@
 //! | [`home`] | this machine's keys, relays and transfers; the only place with the client's own files |
 //! | [`embedded`] | the one seam to the relay's library, for a push without a relay |
 //! | [`event`] | what a run tells while it works |
+//! | [`audit`] | what the relay's log says of a transfer |
 //! | [`error`] | why a run ended |
 //! | [`stop`] | the request to stop, seen by every part of a run |
 
+pub mod audit;
 pub mod cli;
 pub mod embedded;
 pub mod error;

@@ -101,7 +101,7 @@ pub fn export(receipt: &KeptReceipt, folder: &Path) -> Result<Vec<PathBuf>, Erro
     Ok(written)
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     match OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(mut file) => {
             file.write_all(bytes)?;

@@ -328,7 +328,7 @@ async fn refusals_say_why() {
     let unknown = buyer.look(&unknown).await.err().unwrap();
     assert!(matches!(unknown, Error::Refused { fault: Fault::NotFound, .. }), "{unknown:?}");
 
-    watch::revoke(&bench.home(), 1).await.unwrap();
+    watch::revoke(&bench.home(), 1, &*Seen::new()).await.unwrap();
     let revoked = buyer.look(&code).await.err().unwrap();
     assert!(matches!(revoked, Error::Refused { fault: Fault::Revoked, .. }), "{revoked:?}");
 }

@@ -342,7 +342,7 @@ async fn there_is_one_relay_inside_a_push_at_a_time() {
     assert!(matches!(run.await.unwrap(), Err(Error::Interrupted)));
     let looked = watch::refresh(&bench.home(), 1, &*Seen::new()).await.unwrap();
     assert_eq!(looked.state, State::Waiting, "the relay is away, so nobody is asked");
-    let revoked = watch::revoke(&bench.home(), 1).await.unwrap();
+    let revoked = watch::revoke(&bench.home(), 1, &*Seen::new()).await.unwrap();
     assert!(revoked.durable > 0 && revoked.claimed.is_none());
     assert_eq!(bench.facts(1).state, State::Revoked);
 }
@@ -437,7 +437,7 @@ async fn a_revoked_transfer_is_over_for_everybody() {
     bench.small_tree();
     let seen = Seen::stopping_at("CodeReady");
     bench.push(bench.options(&["shop"]), &seen).await.unwrap_err();
-    let revoked = watch::revoke(&bench.home(), 1).await.unwrap();
+    let revoked = watch::revoke(&bench.home(), 1, &*Seen::new()).await.unwrap();
     assert_eq!((revoked.claimed, revoked.fetched_blocks), (None, 0));
     assert_eq!(bench.facts(1).state, State::Revoked);
     assert!(bench.home().transfer(1).unwrap().secrets().unwrap().code.is_none());

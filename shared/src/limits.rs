@@ -73,5 +73,11 @@ pub const REFUSED_CLAIMS_MAX: usize = 64;
 pub const EVENTS_MAX: usize = 256;
 /// A written invite: its bech32m part, `@`, a host name and a port.
 pub const INVITE_CHARS_MAX: usize = 90 + 1 + 253 + 6;
+/// Entries of the log in one answer.
+pub const LOG_ENTRIES_MAX: usize = 20;
+/// Hashes in one proof about the log: a consistency proof has at most one more than twice the height of the tree.
+pub const LOG_PROOF_HASHES_MAX: usize = 128;
+/// Why an operator takes a transfer down, in characters.
+pub const TAKEDOWN_REASON_CHARS_MAX: usize = 500;
 /// Times a block that does not open is fetched again.
 pub const BLOCK_REPEATS_MAX: u32 = 3;

@@ -55,11 +55,14 @@ const NONE: [usize; 0] = [];
 #[test] // [S10.1] [S2.3]
 fn no_altered_statement_has_the_meaning_it_had_or_its_signature() {
     let world = World::new();
+    let relay = common::relay_identity();
     let texts = [
         (Kind::Offer, world.offer.to_text(), &world.seller),
         (Kind::Seal, world.seal.to_text(), &world.seller),
         (Kind::Claim, world.claim.to_text(), &world.buyer),
         (Kind::Receipt, world.receipt.to_text(), &world.buyer),
+        (Kind::LogHead, common::log_head().to_text(), &relay),
+        (Kind::Deletion, common::deletion().to_text(), &relay),
     ];
     for (kind, text, by) in texts {
         let signature = proof::sign(kind, &text, by).unwrap();
@@ -68,6 +71,8 @@ fn no_altered_statement_has_the_meaning_it_had_or_its_signature() {
             Kind::Seal => SealText::parse(altered).is_ok_and(|it| it == world.seal),
             Kind::Claim => ClaimText::parse(altered).is_ok_and(|it| it == world.claim),
             Kind::Receipt => ReceiptText::parse(altered).is_ok_and(|it| it == world.receipt),
+            Kind::LogHead => proof::LogHeadText::parse(altered).is_ok_and(|it| it == common::log_head()),
+            Kind::Deletion => proof::DeletionText::parse(altered).is_ok_and(|it| it == common::deletion()),
         };
         assert_eq!(taken(flipped_text(&text), means_the_same), NONE, "{kind:?}");
         let verifies = |altered: &String| proof::verify(kind, altered, &signature).is_ok();

@@ -12,14 +12,17 @@ use std::process::{Command, Output, Stdio};
 use common::World;
 use handover_shared::proof::{self, Identity, IdentityFault, Kind};
 
-#[test] // [S10.1]
+#[test] // [S10.1] [S16.4] [S16.5]
 fn openssh_accepts_every_kind_of_statement_and_nothing_else() {
     let world = World::new();
+    let relay = common::relay_identity();
     let statements = [
         (Kind::Offer, world.offer.to_text(), &world.seller),
         (Kind::Seal, world.seal.to_text(), &world.seller),
         (Kind::Claim, world.claim.to_text(), &world.buyer),
         (Kind::Receipt, world.receipt.to_text(), &world.buyer),
+        (Kind::LogHead, common::log_head().to_text(), &relay),
+        (Kind::Deletion, common::deletion().to_text(), &relay),
     ];
     for (kind, text, signer) in statements {
         let signature = proof::sign(kind, &text, signer).unwrap();

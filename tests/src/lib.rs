@@ -14,6 +14,7 @@
 //! | [`tree`] | what a folder holds, to the nanosecond, and how two differ |
 //! | [`data`] | seeded files and names |
 //! | [`double`] | parties that speak the real protocol and mean no good |
+//! | [`log_book`] | a relay's log in memory, to be altered in every way |
 //! | [`faults_table`] | what was tried against the programs, and what came of it, as the tests found it |
 //! | [`needles`] | searches files and the memory of a process for what must not be there |
 //! | [`sim`] | the simulated world: three machines, one seeded clock, every fault |
@@ -32,6 +33,7 @@ pub mod disk;
 pub mod double;
 pub mod faults_table;
 pub mod fuzz;
+pub mod log_book;
 pub mod needles;
 pub mod person;
 pub mod process;

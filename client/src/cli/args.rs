@@ -88,6 +88,8 @@ pub(crate) enum Command {
     Receipt(ReceiptCommand),
     Verify(VerifyArgs),
     #[command(subcommand, subcommand_required = true)]
+    Audit(AuditCommand),
+    #[command(subcommand, subcommand_required = true)]
     Identity(IdentityCommand),
     #[command(subcommand, subcommand_required = true)]
     Relay(RelayCommand),
@@ -198,6 +200,26 @@ pub(crate) enum ReceiptCommand {
         signature: Option<PathBuf>,
         #[arg(long, value_name = "file")]
         allowed_signers: Option<PathBuf>,
+    },
+    Export {
+        #[arg(value_name = "id")]
+        id: u64,
+        #[arg(value_name = "dir")]
+        folder: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    Show {
+        #[arg(value_name = "id")]
+        id: u64,
+    },
+    Verify {
+        #[arg(value_name = "dir-or-id")]
+        what: PathBuf,
+        #[arg(value_name = "dir-or-id")]
+        other: Option<PathBuf>,
     },
     Export {
         #[arg(value_name = "id")]

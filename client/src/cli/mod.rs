@@ -78,6 +78,8 @@ pub(crate) fn dynamic_keys() -> Vec<String> {
         }
         keys.push(format!("value-{kind}"));
     }
+    let events = handover_shared::proof::log::entry::event_kinds();
+    keys.extend(events.map(|kind| format!("log-{}", handover_shared::proof::event_word(kind))));
     keys
 }
 

@@ -83,6 +83,8 @@ pub(crate) fn of(error: &Error, side: Option<Role>, style: &Style) -> Problem {
         Error::Altered { .. }
         | Error::BadClaim
         | Error::BadReceipt(_)
+        | Error::Log { .. }
+        | Error::NoLog { .. }
         | Error::Disk { .. }
         | Error::Space { .. }
         | Error::Conflicts { .. }
@@ -223,6 +225,11 @@ fn of_local(error: &Error, style: &Style) -> Problem {
         }
         Error::BadClaim => {
             ("claim-invalid", Exit::Altered, t!(words, "problem-bad-claim"), t!(words, "hint-bad-claim"))
+        }
+        Error::Log { fault } => return super::commands::audit::problem(fault, style),
+        Error::NoLog { id } => {
+            let hint = t!(words, "hint-no-log", id = id.to_string());
+            ("no-log", Exit::Failed, t!(words, "problem-no-log", id = id.to_string()), hint)
         }
         Error::BadReceipt(_) => (
             "receipt-invalid",

@@ -31,6 +31,7 @@ pub(crate) fn of(
         | Fault::QuotaExceeded
         | Fault::StorageFull
         | Fault::NotAllowed
+        | Fault::TakenDown
         | Fault::ClockRefused => of_policy(fault, number, time, style),
         Fault::BadMessage
         | Fault::TooLarge
@@ -114,6 +115,9 @@ fn of_policy(fault: Fault, number: Option<u64>, time: Option<Millis>, style: &St
                 None => t!(words, "refusal-full"),
             };
             ("relay-full", message, t!(words, "hint-full"))
+        }
+        Fault::TakenDown => {
+            ("taken-down", t!(words, "refusal-taken-down", when = on(time, style)), t!(words, "hint-taken-down"))
         }
         Fault::ClockRefused => ("clock", t!(words, "refusal-clock"), t!(words, "hint-clock")),
         _ => ("not-allowed", t!(words, "refusal-not-allowed"), t!(words, "hint-not-allowed")),

@@ -390,6 +390,10 @@ impl Report {
                 self.screen.clear();
                 say(show::receipt(style, receipt));
             }
+            Event::Deleted(facts) => {
+                self.screen.clear();
+                say(show::deleted(style, facts));
+            }
             _ => {}
         }
     }

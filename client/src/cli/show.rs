@@ -6,6 +6,7 @@ use handover_shared::ids::Millis;
 use super::style::{Style, Tone, columns, padded};
 use super::time::moment;
 use super::units::size;
+use crate::audit::DeletionFacts;
 use crate::event::{ExceptionReason, ReceiptFacts, Scanned};
 use crate::private::escaped;
 use crate::t;
@@ -136,6 +137,17 @@ pub(crate) fn receipt_kept(style: &Style, receipt: &ReceiptFacts) -> String {
         None => t!(words, "receipt-kept", short = short),
     };
     format!("    {kept}\n")
+}
+
+/// That the relay has signed for the deletion.
+pub(crate) fn deleted(style: &Style, facts: &DeletionFacts) -> String {
+    let words = &style.words;
+    let mut text = good(style, &t!(words, "deletion-signed"));
+    let entries =
+        t!(words, "deletion-logged", blocks = facts.blocks, size = size(facts.bytes), entries = facts.entries);
+    text.push_str(&format!("    {entries}\n"));
+    text.push_str(&next(style, &[(format!("handover audit show {}", facts.id), t!(words, "next-audit"))]));
+    text
 }
 
 /// What the buyer sees before agreeing.

@@ -34,6 +34,7 @@ pub(crate) fn state_text(style: &Style, facts: &Facts) -> String {
         State::Revoked => t!(words, "state-revoked"),
         State::Expired => t!(words, "state-expired"),
         State::Refused => t!(words, "state-refused"),
+        State::TakenDown => t!(words, "state-taken-down"),
         State::Failed => t!(words, "state-failed"),
     }
 }
@@ -51,6 +52,7 @@ fn state_word(state: State) -> &'static str {
         State::Revoked => "revoked",
         State::Expired => "expired",
         State::Refused => "refused",
+        State::TakenDown => "taken-down",
         State::Failed => "failed",
     }
 }
@@ -223,7 +225,7 @@ fn next_steps(style: &Style, facts: &Facts) -> String {
         State::Collected | State::Delivered => {
             vec![(format!("handover receipt show {id}"), t!(words, "next-receipt"))]
         }
-        State::Revoked | State::Expired | State::Refused | State::Failed => Vec::new(),
+        State::Revoked | State::Expired | State::Refused | State::TakenDown | State::Failed => Vec::new(),
     };
     if steps.is_empty() { String::new() } else { format!("\n{}", next(style, &steps)) }
 }

@@ -67,6 +67,9 @@ pub enum State {
     Expired,
     /// The buyer refused the agreement.
     Refused,
+    /// The relay's operator took it down.
+    #[serde(rename = "taken-down")]
+    TakenDown,
     /// It cannot go on; the text of `failure` says why.
     Failed,
 }
@@ -76,7 +79,13 @@ impl State {
     pub fn is_open(self) -> bool {
         !matches!(
             self,
-            State::Collected | State::Delivered | State::Revoked | State::Expired | State::Refused | State::Failed
+            State::Collected
+                | State::Delivered
+                | State::Revoked
+                | State::Expired
+                | State::Refused
+                | State::TakenDown
+                | State::Failed
         )
     }
 }

@@ -195,6 +195,7 @@ fn ended(state: State) -> Option<Fault> {
         State::Revoked => Some(Fault::Revoked),
         State::Expired => Some(Fault::Expired),
         State::Refused => Some(Fault::RefusedByBuyer),
+        State::TakenDown => Some(Fault::TakenDown),
         State::Failed => Some(Fault::NotFound),
         _ => None,
     }
@@ -240,6 +241,7 @@ async fn peek(relay: &Relay, keys: &CodeKeys) -> Result<(Peeked, OpenedOffer), E
         Phase::Revoked => return refused(Fault::Revoked, None),
         Phase::Expired => return refused(Fault::Expired, peeked.expires),
         Phase::Refused => return refused(Fault::RefusedByBuyer, None),
+        Phase::TakenDown => return refused(Fault::TakenDown, None),
     }
     // [S10.8]
     let offer = proof::open_offer(keys, &peeked.sealed_offer, &peeked.transfer).map_err(|fault| {

@@ -28,6 +28,7 @@ use super::precheck::{InTheWay, Precheck};
 use super::settle::{self, Ending, Site};
 use super::work::Destination;
 use super::{ConflictPolicy, Decide, TakeOptions, Taken, kept, now, shown_bytes};
+use crate::audit::{self, Patience};
 use crate::error::Error;
 use crate::event::{Event, Observer, Progress, Stage};
 use crate::home::Home;
@@ -36,6 +37,7 @@ use crate::link::retry::Backoff;
 use crate::link::{Relay, unexpected};
 use crate::private::{Private, escaped};
 use crate::stop::Stop;
+use crate::watch::{self, Lock};
 
 /// How often the machine is told that time passes, and the person how far it is.
 const TICK: Duration = Duration::from_millis(250);
@@ -393,9 +395,11 @@ impl Run {
     async fn deliver(&mut self) -> Result<Input, Error> {
         let sealed_receipt =
             kept::read_sealed_receipt(&self.held)?.ok_or_else(|| Error::Internal("the receipt is not here".into()))?;
+        let digested = sealed_receipt.clone();
         let receive = Request::Receive(Receive { transfer: self.transfer, sealed_receipt });
         match self.ask(&receive).await {
             Ok(Reply::Received(_)) => {
+                audit::keep_receipt_digest(&self.held, &digested)?;
                 self.moved();
                 Ok(Input::Received)
             }
@@ -407,13 +411,24 @@ impl Run {
     async fn done(&mut self) -> Result<Taken, Error> {
         let (folder, transfer) = ((*self.held).clone(), self.transfer);
         let place = self.place.clone();
+        let logged = self.gather().await;
         blocking(move || settle::clean_up(&folder, &transfer, place.as_ref())).await?;
         // Last, so that a run that dies before this delivers and cleans up once more.
         self.facts.state = State::Delivered;
         self.held.store_facts(&self.facts)?;
         self.secrets = self.secrets.for_papers(&self.transfer);
         self.held.wipe_secrets(&self.transfer)?;
+        logged?;
         settle::taken(&self.held, &self.facts, self.destination.clone())
+    }
+
+    /// Asks the relay, which has the receipt or has ended the transfer, what its log says. [S16.7]
+    async fn gather(&mut self) -> Result<(), Error> {
+        let Some(relay) = &self.relay else { return Ok(()) };
+        let lock = Lock::Held(&self.held);
+        audit::gather(&self.home, lock, relay, Patience::UntilDeleted, &*self.observer).await?;
+        self.facts.deleted_ms = self.held.facts()?.deleted_ms;
+        Ok(())
     }
 
     fn ended(&mut self, end: End) -> Error {
@@ -439,6 +454,9 @@ impl Run {
                 result = Err(error);
             }
         }
+        if matches!(&result, Err(error) if watch::has_ended(error)) && self.facts.state != State::Claiming {
+            self.gather().await?;
+        }
         if let Some(relay) = self.relay.take() {
             relay.close().await;
         }
@@ -459,6 +477,7 @@ impl Run {
                 | Fault::Expired
                 | Fault::Receipted
                 | Fault::RefusedByBuyer
+                | Fault::TakenDown
         );
         let state = match fault {
             // Nothing was received: there is nothing to keep.
@@ -466,6 +485,7 @@ impl Run {
             Fault::Revoked => State::Revoked,
             Fault::Expired => State::Expired,
             Fault::RefusedByBuyer => State::Refused,
+            Fault::TakenDown => State::TakenDown,
             _ => return Ok(()),
         };
         facts.state = state;

@@ -24,6 +24,7 @@ use super::size::blocks_needed;
 use super::statements::{Announced, Terms, announce};
 use super::words::{Place, Words};
 use super::{Compression, PushOptions, Pushed, Source, StdinSource, now, scan};
+use crate::audit;
 use crate::error::Error;
 use crate::event::{Event, Observer, Progress, ReceiptFacts, Scanned, Stage};
 use crate::home::Home;
@@ -307,6 +308,7 @@ impl Run<'_> {
                 Phase::Revoked => return Ok(Looked::Over(Fault::Revoked)),
                 Phase::Expired => return Ok(Looked::Over(Fault::Expired)),
                 Phase::Refused => return Ok(Looked::Over(Fault::RefusedByBuyer)),
+                Phase::TakenDown => return Ok(Looked::Over(Fault::TakenDown)),
                 Phase::Complete => {
                     self.tell_safe(held)?;
                     Some(looked.relay)
@@ -404,7 +406,12 @@ impl Run<'_> {
         let receipt = match outcome {
             Ok(receipt) => receipt,
             Err(error) => {
+                let logged = match watch::has_ended(&error) {
+                    true => audit::settle(&self.home, Lock::Held(held), &reachable.target, &*self.observer).await,
+                    false => Ok(()),
+                };
                 reachable.close().await;
+                logged?;
                 if let Error::Refused { fault, .. } = &error {
                     self.note_refusal(held, facts, *fault)?;
                 }
@@ -419,7 +426,12 @@ impl Run<'_> {
             }
             other => other,
         };
+        let logged = match &receipt {
+            Some(_) => audit::settle(&self.home, Lock::Held(held), &reachable.target, &*self.observer).await,
+            None => Ok(()),
+        };
         reachable.close().await;
+        logged?;
         Ok(pushed(&held.facts()?, wire_bytes(held)?, receipt))
     }
 
@@ -429,6 +441,7 @@ impl Run<'_> {
             Fault::Revoked => State::Revoked,
             Fault::Expired => State::Expired,
             Fault::RefusedByBuyer => State::Refused,
+            Fault::TakenDown => State::TakenDown,
             // The relay has never taken it and never will: nothing is left to go on with.
             _ if facts.state == State::Preparing => State::Failed,
             _ => return Ok(()),

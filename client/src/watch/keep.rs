@@ -15,6 +15,7 @@ use handover_shared::proof::{
 use handover_shared::protocol::message::{ClaimRecord, EventKind, Phase, Snapshot};
 use zeroize::Zeroizing;
 
+use crate::audit;
 use crate::error::Error;
 use crate::event::{Event, Observer, ReceiptFacts};
 use crate::home::transfers::{Facts, Folder, Held, State};
@@ -43,7 +44,7 @@ pub enum Lock<'a> {
 }
 
 impl<'a> Lock<'a> {
-    fn folder(self) -> &'a Folder {
+    pub(crate) fn folder(self) -> &'a Folder {
         match self {
             Self::Held(held) => held,
             Self::Whenever(folder) => folder,
@@ -51,7 +52,7 @@ impl<'a> Lock<'a> {
     }
 
     /// Does something under the lock; `None` if another run has it just now.
-    pub(super) fn with<R>(self, act: impl FnOnce(&Held) -> Result<R, Error>) -> Result<Option<R>, Error> {
+    pub(crate) fn with<R>(self, act: impl FnOnce(&Held) -> Result<R, Error>) -> Result<Option<R>, Error> {
         match self {
             Self::Held(held) => act(held).map(Some),
             Self::Whenever(folder) => match folder.hold() {
@@ -163,11 +164,12 @@ impl<'a> Watcher<'a> {
             Phase::Revoked => facts.state = State::Revoked,
             Phase::Expired => facts.state = State::Expired,
             Phase::Refused => facts.state = State::Refused,
+            Phase::TakenDown => facts.state = State::TakenDown,
         }
         if facts != before {
             held.store_facts(&facts)?;
         }
-        if matches!(facts.state, State::Revoked | State::Expired | State::Refused) {
+        if matches!(facts.state, State::Revoked | State::Expired | State::Refused | State::TakenDown) {
             drop_secrets(held, &self.announced.transfer)?;
         }
         Ok(())
@@ -252,6 +254,7 @@ impl<'a> Watcher<'a> {
         let check = ReceiptCheck { offer: &offer, seal: &seal, claim: &claim };
         let verified = proof::check_receipt(&check, &bundle.text, &bundle.signature).map_err(bad_receipt)?;
         let ReceiptBundle { text, signature, buyer_name, organisation } = bundle;
+        audit::keep_receipt_digest(held, sealed)?;
         write_private(&held.file("receipt.txt"), text.as_bytes())?;
         write_private(&held.file("receipt.sig"), signature.as_bytes())?;
         facts.state = State::Collected;

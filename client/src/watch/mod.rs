@@ -20,6 +20,7 @@ use handover_shared::protocol::message::{ClaimRecord, Enrol, Named, Phase, Reply
 use handover_shared::protocol::seller::{Afterwards, Reached, Seller, Start};
 use handover_shared::tls::ExpectedRelay;
 
+use crate::audit::{self, Patience};
 use crate::embedded::EmbeddedRelay;
 use crate::error::Error;
 use crate::event::{Observer, Progress, ReceiptFacts};
@@ -50,6 +51,7 @@ fn over(state: State) -> Option<Error> {
         State::Revoked => Fault::Revoked,
         State::Expired => Fault::Expired,
         State::Refused => Fault::RefusedByBuyer,
+        State::TakenDown => Fault::TakenDown,
         _ => return None,
     };
     Some(Error::Refused { fault, number: None, time: None })
@@ -62,8 +64,10 @@ fn over(state: State) -> Option<Error> {
 pub async fn refresh(home: &Home, id: u64, observer: &dyn Observer) -> Result<Facts, Error> {
     let folder = home.transfer(id)?;
     let facts = folder.facts()?;
-    let is_settled = facts.state == State::Collected && facts.deleted_ms.is_some();
-    let is_over = !facts.state.is_open() && facts.state != State::Collected || facts.state == State::Preparing;
+    let is_logged = audit::is_settled(&folder)?;
+    let is_settled = facts.state == State::Collected && facts.deleted_ms.is_some() && is_logged;
+    let has_ended = matches!(facts.state, State::Revoked | State::Expired | State::Refused | State::TakenDown);
+    let is_over = matches!(facts.state, State::Failed | State::Preparing) || (has_ended && is_logged);
     // A relay inside a push is there only while that push runs.
     let is_away = facts.embedded && !matches!(folder.hold(), Err(Error::Held { .. }));
     if facts.role == Role::Buyer || is_settled || is_over || is_away {
@@ -71,7 +75,10 @@ pub async fn refresh(home: &Home, id: u64, observer: &dyn Observer) -> Result<Fa
     }
     let target =
         Target { address: facts.relay_address()?, key: facts.relay_key()?, own: Arc::new(home.link_secret()?) };
-    look(Lock::Whenever(&folder), &target, observer).await?;
+    let looked = look(Lock::Whenever(&folder), &target, observer).await?;
+    let gathered = audit::gather(home, Lock::Whenever(&folder), &looked.relay, Patience::None, observer).await;
+    looked.relay.close().await;
+    gathered?;
     folder.facts()
 }
 
@@ -128,6 +135,7 @@ pub async fn wait(home: &Home, id: u64, observer: Arc<dyn Observer>, stop: Stop)
     }
     let target =
         Target { address: facts.relay_address()?, key: facts.relay_key()?, own: Arc::new(home.link_secret()?) };
+    let own_target = target.clone();
     let watcher = Watcher::new(Lock::Whenever(&folder))?;
     let start = Start {
         reached: Reached::Completed,
@@ -141,13 +149,25 @@ pub async fn wait(home: &Home, id: u64, observer: Arc<dyn Observer>, stop: Stop)
         session: Session::new(target, watcher.announced.transfer, None),
         transfer: NothingToSend,
         watcher,
-        observer,
+        observer: observer.clone(),
         stop,
         whole: Progress::default(),
         block_bytes: 0,
     };
-    let delivered = Box::pin(delivery.run()).await?;
-    delivered.receipt.ok_or(Error::RelayMisbehaved("has a receipt and does not show it"))
+    let outcome = Box::pin(delivery.run()).await;
+    let is_over = !matches!(&outcome, Err(error) if !has_ended(error));
+    if is_over && !facts.embedded {
+        audit::settle(home, Lock::Whenever(&folder), &own_target, &*observer).await?;
+    }
+    outcome?.receipt.ok_or(Error::RelayMisbehaved("has a receipt and does not show it"))
+}
+
+/// Whether an error says that the transfer is over at the relay.
+pub(crate) fn has_ended(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Refused { fault: Fault::Revoked | Fault::Expired | Fault::RefusedByBuyer | Fault::TakenDown, .. }
+    )
 }
 
 /// What a revocation found.
@@ -165,7 +185,7 @@ pub struct Revoked {
 ///
 /// # Errors
 /// [`Error::NoSuchTransfer`]; [`Error::Refused`] if it is over already; what reaching the relay fails with.
-pub async fn revoke(home: &Home, id: u64) -> Result<Revoked, Error> {
+pub async fn revoke(home: &Home, id: u64, observer: &dyn Observer) -> Result<Revoked, Error> {
     let (folder, facts) = seller_folder(home, id)?;
     let announced = Announced::read(&folder)?;
     let own = Arc::new(home.link_secret()?);
@@ -183,6 +203,7 @@ pub async fn revoke(home: &Home, id: u64) -> Result<Revoked, Error> {
         Reply::Revoked(_) => {}
         other => return Err(unexpected(other)),
     }
+    let gathered = audit::gather(home, Lock::Whenever(&folder), &relay, Patience::UntilDeleted, observer).await;
     relay.close().await;
     if let Some(embedded) = embedded {
         embedded.shutdown().await;
@@ -198,6 +219,7 @@ pub async fn revoke(home: &Home, id: u64) -> Result<Revoked, Error> {
     if kept.is_none() {
         tracing::debug!("another run keeps what the relay says");
     }
+    gathered?;
     Ok(Revoked { claimed, fetched_blocks: snapshot.fetched.0, durable: snapshot.durable.0 })
 }
 

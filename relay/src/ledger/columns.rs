@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use handover_shared::codec;
 use handover_shared::ids::{BlockCount, BlockSize, ClaimKey, Digest, LinkKey, Locator, Millis, TransferId};
-use handover_shared::protocol::message::Phase;
+use handover_shared::protocol::message::{Event, EventKind, Phase, Signed};
 use handover_shared::protocol::relay::{Share, Storage, Terms, Transfer};
 use rusqlite::Row;
 use rusqlite::types::ValueRef;
 
 use super::LedgerError;
-use super::rows::{InviteRow, Seller};
+use super::rows::{InviteRow, LogRow, Seller};
 
 /// The columns that [`read_transfer`] wants, in its order.
 macro_rules! transfer_columns {
@@ -48,7 +48,8 @@ pub(super) fn read_transfer(row: &Row<'_>) -> rusqlite::Result<Transfer> {
         sealed_receipt: None,
         papers: Vec::new(),
         refusal: None,
-        share: if row.get(16)? { Share::Erased } else { Share::Kept },
+        share: if row.get::<_, Option<Uint>>(16)?.is_some() { Share::Erased } else { Share::Kept },
+        share_erased: maybe(16)?.map(Millis),
         storage: if row.get(17)? { Storage::Deleted } else { Storage::Kept },
         events: Vec::new(),
     })
@@ -71,6 +72,33 @@ pub(super) fn read_invite(row: &Row<'_>) -> rusqlite::Result<InviteRow> {
         uses_left: row.get::<_, Option<Uint>>(3)?.map(|uses| uses.0),
         revoked: row.get::<_, Option<Uint>>(4)?.map(|time| Millis(time.0)),
     })
+}
+
+/// The columns that [`read_log_row`] wants, in its order.
+macro_rules! log_columns {
+    () => {
+        "number, transfer, sequence, time, kind, by_key, body, leaf"
+    };
+}
+pub(super) use log_columns;
+
+pub(super) fn read_log_row(row: &Row<'_>) -> rusqlite::Result<LogRow> {
+    Ok(LogRow {
+        number: row.get::<_, Uint>(0)?.0,
+        transfer: fixed(row, 1, TransferId::from_slice)?,
+        event: Event {
+            sequence: row.get::<_, Uint>(2)?.0,
+            time: Millis(row.get::<_, Uint>(3)?.0),
+            kind: row.get::<_, Coded<EventKind>>(4)?.0,
+            by: optional(row, 5, LinkKey::from_slice)?,
+            body: optional(row, 6, Digest::from_slice)?,
+        },
+        leaf: fixed(row, 7, Digest::from_slice)?,
+    })
+}
+
+pub(super) fn read_head(row: &Row<'_>) -> rusqlite::Result<(u64, Signed)> {
+    Ok((row.get::<_, Uint>(0)?.0, Signed { text: row.get(1)?, signature: row.get(2)? }))
 }
 
 pub(super) fn tried(tried: &'static str) -> impl FnOnce(rusqlite::Error) -> LedgerError {

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use handover_shared::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, LinkKey, Locator, TransferId};
-use handover_shared::protocol::message::{ClaimRecord, Event, EventKind, PaperRecord, Phase, RefusalRecord};
+use handover_shared::protocol::message::{ClaimRecord, Event, EventKind, PaperRecord, Phase, RefusalRecord, Signed};
 use handover_shared::protocol::papers::PaperKind;
 use handover_shared::protocol::relay::{Effect, Share, Storage, Terms, Transfer};
 
-use super::rows::{InviteRow, Offer, PaperPlace, Reserved, Segment, Seller};
+use super::rows::{InviteRow, LogRow, Offer, PaperPlace, Reserved, Segment, Seller};
 use super::*;
 
 /// Somewhere to open the same rows more than once.
@@ -90,6 +90,7 @@ fn a_transfer_comes_back_as_it_was_stored(place: &impl Place) {
         },
         |transfer| {
             transfer.share = Share::Erased;
+            transfer.share_erased = Some(Millis(40));
             transfer.storage = Storage::Deleted;
         },
     ];
@@ -99,7 +100,8 @@ fn a_transfer_comes_back_as_it_was_stored(place: &impl Place) {
         change(&mut transfer);
         for kind in [EventKind::Claimed, EventKind::Deleted] {
             let by = (kind == EventKind::Claimed).then_some(LinkKey([6; 32]));
-            transfer.events.push(Event { sequence: transfer.events.len() as u64, time: Millis(9), kind, by });
+            let body = by.map(|_| Digest([8; 32]));
+            transfer.events.push(Event { sequence: transfer.events.len() as u64, time: Millis(9), kind, by, body });
         }
         rows.update(&before, &transfer).unwrap();
     }
@@ -429,6 +431,16 @@ impl<B: Backend> Read for Counting<B> {
         sellers(&self) -> Vec<Seller>;
         invite(&self, digest: Digest) -> Option<InviteRow>;
         invites(&self) -> Vec<InviteRow>;
+        log_last(&self) -> Option<(u64, Digest)>;
+        log_leaf(&self, number: u64) -> Option<Digest>;
+        log_rows(&self, from: u64, limit: u64) -> Vec<LogRow>;
+        log_of(&self, id: TransferId, from: u64, below: u64, limit: usize) -> Vec<LogRow>;
+        log_count(&self, id: TransferId, below: u64) -> u64;
+        log_find(&self, id: TransferId, kind: EventKind) -> Option<LogRow>;
+        log_node(&self, level: u32, place: u64) -> Option<Digest>;
+        head(&self, size: Option<u64>) -> Option<(u64, Signed)>;
+        heads(&self, above: u64, limit: u64) -> Vec<(u64, Signed)>;
+        takedown(&self, id: TransferId) -> Option<String>;
     }
 }
 
@@ -443,6 +455,10 @@ impl<B: Backend> Write for Counting<B> {
         put_seller(&mut self, seller: &Seller) -> ();
         add_invite(&mut self, digest: Digest, created: Millis, uses: Option<u64>) -> i64;
         put_invite(&mut self, invite: &InviteRow) -> ();
+        add_log_row(&mut self, row: &LogRow) -> ();
+        add_log_node(&mut self, level: u32, place: u64, hash: Digest) -> ();
+        add_head(&mut self, size: u64, head: &Signed) -> ();
+        put_takedown(&mut self, id: TransferId, reason: &str) -> ();
     }
 }
 

@@ -6,6 +6,7 @@
 //! operations to a commit, and one that only reads and never waits for a sync.
 
 mod columns;
+pub mod log;
 pub mod operations;
 pub mod rows;
 mod sqlite;
@@ -61,6 +62,9 @@ pub enum LedgerError {
         /// The newest version known.
         known: i64,
     },
+    /// A statement could not be signed.
+    #[error("a statement could not be signed")]
+    Sign(#[source] handover_shared::proof::ProofFault),
     /// The ledger's thread could not be started.
     #[error("the ledger's thread could not be started")]
     Thread(#[source] Arc<std::io::Error>),

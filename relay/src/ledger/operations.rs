@@ -2,6 +2,7 @@
 
 use handover_shared::fault::Fault;
 use handover_shared::ids::{BlockCount, BlockIndex, Digest, LinkKey, Locator, Millis, TransferId};
+use handover_shared::limits;
 use handover_shared::protocol::message::{Created, Deposit, Fetching, PaperRecord, Refused};
 use handover_shared::protocol::papers::{CheckedRefusal, PaperKind};
 use handover_shared::protocol::relay::{CheckedClaim, Effect, Peeking, Terms, Transfer};
@@ -339,6 +340,21 @@ pub fn collect(
 /// See [`Transfer::refuse`].
 pub fn refuse(rows: &mut dyn Write, now: Millis, id: TransferId, checked: CheckedRefusal) -> Answer<Millis> {
     change(rows, id, |transfer| transfer.refuse(checked, now))
+}
+
+/// Takes a transfer down, because the operator says so [S13.16]; the reason that is told is the first one.
+///
+/// # Errors
+/// `NotFound`, `TooLarge` for a reason that is too long, or why it was over before.
+pub fn take_down(rows: &mut dyn Write, now: Millis, id: TransferId, reason: &str) -> Answer<Millis> {
+    if reason.chars().count() > limits::TAKEDOWN_REASON_CHARS_MAX {
+        return Ok(Err(Fault::TooLarge.into()));
+    }
+    let answer = change(rows, id, |transfer| transfer.take_down(reason, now))?;
+    if answer.is_ok() {
+        rows.put_takedown(id, reason)?;
+    }
+    Ok(answer)
 }
 
 /// Ends a transfer whose time is over; tells what must be done next outside the ledger.

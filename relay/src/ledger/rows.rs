@@ -1,6 +1,7 @@
 //! The seam between the domain operations and a database: rows in, rows out, no rule of the domain.
 
 use handover_shared::ids::{BlockCount, BlockIndex, Digest, LinkKey, Locator, Millis, TransferId};
+use handover_shared::protocol::message::{Event, EventKind, Signed};
 use handover_shared::protocol::papers::PaperKind;
 use handover_shared::protocol::relay::Transfer;
 
@@ -88,6 +89,19 @@ pub struct Reserved {
     pub transfers: u64,
 }
 
+/// One event of a transfer, and its place in the log of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogRow {
+    /// Its place in the log, from 0.
+    pub number: u64,
+    /// Which transfer.
+    pub transfer: TransferId,
+    /// What happened.
+    pub event: Event,
+    /// Its leaf in the tree, by which all of the log up to here is fixed.
+    pub leaf: Digest,
+}
+
 /// Looks rows up.
 pub trait Read {
     /// The greatest time stored.
@@ -160,6 +174,56 @@ pub trait Read {
     /// # Errors
     /// See [`Self::time`].
     fn invites(&self) -> Result<Vec<InviteRow>, LedgerError>;
+    /// The last entry of the log: its number and its leaf.
+    ///
+    /// # Errors
+    /// See [`Self::time`].
+    fn log_last(&self) -> Result<Option<(u64, Digest)>, LedgerError>;
+    /// The leaf of an entry.
+    ///
+    /// # Errors
+    /// See [`Self::time`].
+    fn log_leaf(&self, number: u64) -> Result<Option<Digest>, LedgerError>;
+    /// Entries from a number on, at most so many.
+    ///
+    /// # Errors
+    /// See [`Self::time`].
+    fn log_rows(&self, from: u64, limit: u64) -> Result<Vec<LogRow>, LedgerError>;
+    /// Entries of a transfer from a sequence on whose number is below a bound, at most so many.
+    ///
+    /// # Errors
+    /// See [`Self::time`].
+    fn log_of(&self, id: TransferId, from: u64, below: u64, limit: usize) -> Result<Vec<LogRow>, LedgerError>;
+    /// How many entries a transfer has whose number is below a bound.
+    ///
+    /// # Errors
+    /// See [`Self::time`].
+    fn log_count(&self, id: TransferId, below: u64) -> Result<u64, LedgerError>;
+    /// The first entry of a transfer of a kind.
+    ///
+    /// # Errors
+    /// See [`Self::time`].
+    fn log_find(&self, id: TransferId, kind: EventKind) -> Result<Option<LogRow>, LedgerError>;
+    /// A node above the leaves of the log's tree.
+    ///
+    /// # Errors
+    /// See [`Self::time`].
+    fn log_node(&self, level: u32, place: u64) -> Result<Option<Digest>, LedgerError>;
+    /// The signed head of a size, or the newest, with its size.
+    ///
+    /// # Errors
+    /// See [`Self::time`].
+    fn head(&self, size: Option<u64>) -> Result<Option<(u64, Signed)>, LedgerError>;
+    /// Signed heads of more entries than so many, in order, at most so many.
+    ///
+    /// # Errors
+    /// See [`Self::time`].
+    fn heads(&self, above: u64, limit: u64) -> Result<Vec<(u64, Signed)>, LedgerError>;
+    /// Why the operator took a transfer down.
+    ///
+    /// # Errors
+    /// See [`Self::time`].
+    fn takedown(&self, id: TransferId) -> Result<Option<String>, LedgerError>;
 }
 
 /// Changes rows; every method fails only as the database does.
@@ -169,12 +233,12 @@ pub trait Write: Read {
     /// # Errors
     /// What the database says; so for every method of this trait.
     fn set_time(&mut self, now: Millis) -> Result<(), LedgerError>;
-    /// Stores a new transfer.
+    /// Stores a new transfer, and its events in the log.
     ///
     /// # Errors
     /// See [`Self::set_time`].
     fn insert(&mut self, transfer: &Transfer, offer: &Offer) -> Result<(), LedgerError>;
-    /// Stores what changed of a transfer; its offer goes when it becomes final [S13.7].
+    /// Stores what changed of a transfer, and its new events in the log; its offer goes when it becomes final [S13.7].
     ///
     /// # Errors
     /// See [`Self::set_time`].
@@ -209,6 +273,26 @@ pub trait Write: Read {
     /// # Errors
     /// See [`Self::set_time`].
     fn put_invite(&mut self, invite: &InviteRow) -> Result<(), LedgerError>;
+    /// Stores the next entry of the log.
+    ///
+    /// # Errors
+    /// See [`Self::set_time`].
+    fn add_log_row(&mut self, row: &LogRow) -> Result<(), LedgerError>;
+    /// Stores a node above the leaves of the log's tree.
+    ///
+    /// # Errors
+    /// See [`Self::set_time`].
+    fn add_log_node(&mut self, level: u32, place: u64, hash: Digest) -> Result<(), LedgerError>;
+    /// Stores a signed head of so many entries.
+    ///
+    /// # Errors
+    /// See [`Self::set_time`].
+    fn add_head(&mut self, size: u64, head: &Signed) -> Result<(), LedgerError>;
+    /// Stores why the operator took a transfer down.
+    ///
+    /// # Errors
+    /// See [`Self::set_time`].
+    fn put_takedown(&mut self, id: TransferId, reason: &str) -> Result<(), LedgerError>;
 }
 
 /// A database connection: rows and transactions.

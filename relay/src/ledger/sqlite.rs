@@ -5,14 +5,18 @@ use std::time::Duration;
 
 use handover_shared::codec;
 use handover_shared::ids::{BlockCount, BlockIndex, Digest, LinkKey, Locator, Millis, TransferId};
-use handover_shared::protocol::message::{ClaimRecord, Event, EventKind, PaperRecord, RefusalRecord};
+use handover_shared::protocol::message::{ClaimRecord, EventKind, PaperRecord, RefusalRecord, Signed};
 use handover_shared::protocol::papers::PaperKind;
-use handover_shared::protocol::relay::{Share, Storage, Transfer};
+use handover_shared::protocol::relay::{Storage, Transfer};
 use rusqlite::{Connection, OptionalExtension, Params, Row, TransactionBehavior, params};
 
 use super::LedgerError;
-use super::columns::{Coded, Uint, fixed, optional, read_invite, read_seller, read_transfer, transfer_columns, tried};
-use super::rows::{Access, Backend, InviteRow, Offer, PaperPlace, Read, Reserved, Segment, Seller, Write};
+use super::columns::{
+    Coded, Uint, fixed, log_columns, read_head, read_invite, read_log_row, read_seller, read_transfer,
+    transfer_columns, tried,
+};
+use super::log;
+use super::rows::{Access, Backend, InviteRow, LogRow, Offer, PaperPlace, Read, Reserved, Segment, Seller, Write};
 
 /// The newest schema this program knows.
 pub const SCHEMA_VERSION: i64 = 1;
@@ -33,7 +37,7 @@ CREATE TABLE transfers (
     id BLOB PRIMARY KEY, seller BLOB NOT NULL, locator BLOB NOT NULL UNIQUE, claim_key BLOB NOT NULL,
     offer_digest BLOB NOT NULL, content BLOB NOT NULL, block_bytes INTEGER NOT NULL, blocks_max INTEGER NOT NULL,
     expires INTEGER NOT NULL, created INTEGER NOT NULL, phase INTEGER NOT NULL, completed INTEGER, ended INTEGER,
-    durable INTEGER NOT NULL, blocks INTEGER, fetched INTEGER NOT NULL, share_erased INTEGER NOT NULL,
+    durable INTEGER NOT NULL, blocks INTEGER, fetched INTEGER NOT NULL, share_erased INTEGER,
     blocks_deleted INTEGER NOT NULL, reserved_bytes INTEGER NOT NULL, agreement BLOB
 ) STRICT;
 CREATE INDEX transfers_unsettled ON transfers (expires) WHERE blocks_deleted = 0;
@@ -43,9 +47,15 @@ CREATE TABLE offers (
 CREATE TABLE claims (transfer BLOB PRIMARY KEY REFERENCES transfers (id), record BLOB NOT NULL) STRICT;
 CREATE TABLE receipts (transfer BLOB PRIMARY KEY REFERENCES transfers (id), sealed BLOB NOT NULL) STRICT;
 CREATE TABLE events (
-    transfer BLOB NOT NULL REFERENCES transfers (id), sequence INTEGER NOT NULL, time INTEGER NOT NULL,
-    kind INTEGER NOT NULL, by_key BLOB, PRIMARY KEY (transfer, sequence)
+    number INTEGER PRIMARY KEY, transfer BLOB NOT NULL REFERENCES transfers (id), sequence INTEGER NOT NULL,
+    time INTEGER NOT NULL, kind INTEGER NOT NULL, by_key BLOB, body BLOB, leaf BLOB NOT NULL,
+    UNIQUE (transfer, sequence)
+) STRICT;
+CREATE TABLE log_nodes (
+    level INTEGER NOT NULL, place INTEGER NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (level, place)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE log_heads (size INTEGER PRIMARY KEY, text TEXT NOT NULL, signature TEXT NOT NULL) STRICT;
+CREATE TABLE takedowns (transfer BLOB PRIMARY KEY REFERENCES transfers (id), reason TEXT NOT NULL) STRICT;
 CREATE TABLE segments (
     transfer BLOB NOT NULL REFERENCES transfers (id), first INTEGER NOT NULL, count INTEGER NOT NULL,
     name TEXT NOT NULL, PRIMARY KEY (transfer, first)
@@ -143,15 +153,8 @@ impl Sqlite {
                 digest: fixed(row, 3, Digest::from_slice)?,
             })
         })?;
-        let sql = "SELECT sequence, time, kind, by_key FROM events WHERE transfer = ?1 ORDER BY sequence";
-        transfer.events = self.all("read events", sql, [id], |row| {
-            Ok(Event {
-                sequence: row.get::<_, Uint>(0)?.0,
-                time: Millis(row.get::<_, Uint>(1)?.0),
-                kind: row.get::<_, Coded<EventKind>>(2)?.0,
-                by: optional(row, 3, LinkKey::from_slice)?,
-            })
-        })?;
+        let sql = concat!("SELECT ", log_columns!(), " FROM events WHERE transfer = ?1 ORDER BY sequence");
+        transfer.events = self.all("read events", sql, [id], |row| read_log_row(row).map(|row| row.event))?;
         Ok(transfer)
     }
 
@@ -167,23 +170,6 @@ impl Sqlite {
                     Uint(paper.time.0),
                     Uint(paper.bytes),
                     &paper.digest.0[..]
-                ],
-            )?;
-        }
-        Ok(())
-    }
-
-    fn put_events(&mut self, transfer: &Transfer, known: usize) -> Result<(), LedgerError> {
-        for event in transfer.events.iter().skip(known) {
-            self.run(
-                "store an event",
-                "INSERT INTO events (transfer, sequence, time, kind, by_key) VALUES (?1, ?2, ?3, ?4, ?5)",
-                params![
-                    &transfer.terms.id.0[..],
-                    Uint(event.sequence),
-                    Uint(event.time.0),
-                    Coded(event.kind),
-                    event.by.as_ref().map(|key| &key.0[..])
                 ],
             )?;
         }
@@ -290,6 +276,70 @@ impl Read for Sqlite {
         let sql = "SELECT id, digest, created, uses_left, revoked FROM invites ORDER BY id";
         self.all("list invites", sql, [], read_invite)
     }
+
+    fn log_last(&self) -> Result<Option<(u64, Digest)>, LedgerError> {
+        let sql = "SELECT number, leaf FROM events ORDER BY number DESC LIMIT 1";
+        self.one("find the log's end", sql, [], |row| {
+            Ok((row.get::<_, Uint>(0)?.0, fixed(row, 1, Digest::from_slice)?))
+        })
+    }
+
+    fn log_leaf(&self, number: u64) -> Result<Option<Digest>, LedgerError> {
+        let sql = "SELECT leaf FROM events WHERE number = ?1";
+        self.one("read a leaf of the log", sql, [Uint(number)], |row| fixed(row, 0, Digest::from_slice))
+    }
+
+    fn log_rows(&self, from: u64, limit: u64) -> Result<Vec<LogRow>, LedgerError> {
+        let sql = concat!("SELECT ", log_columns!(), " FROM events WHERE number >= ?1 ORDER BY number LIMIT ?2");
+        self.all("read the log", sql, params![Uint(from), Uint(limit)], read_log_row)
+    }
+
+    fn log_of(&self, id: TransferId, from: u64, below: u64, limit: usize) -> Result<Vec<LogRow>, LedgerError> {
+        let sql = concat!(
+            "SELECT ",
+            log_columns!(),
+            " FROM events WHERE transfer = ?1 AND sequence >= ?2 AND number < ?3 ORDER BY sequence LIMIT ?4"
+        );
+        let params = params![&id.0[..], Uint(from), Uint(below), Uint(limit as u64)];
+        self.all("read what the log has of a transfer", sql, params, read_log_row)
+    }
+
+    fn log_count(&self, id: TransferId, below: u64) -> Result<u64, LedgerError> {
+        let sql = "SELECT count(*) FROM events WHERE transfer = ?1 AND number < ?2";
+        let count =
+            self.one("count what the log has", sql, params![&id.0[..], Uint(below)], |row| row.get::<_, Uint>(0));
+        Ok(count?.map_or(0, |count| count.0))
+    }
+
+    fn log_find(&self, id: TransferId, kind: EventKind) -> Result<Option<LogRow>, LedgerError> {
+        let sql = concat!(
+            "SELECT ",
+            log_columns!(),
+            " FROM events WHERE transfer = ?1 AND kind = ?2 ORDER BY sequence LIMIT 1"
+        );
+        self.one("find an entry of the log", sql, params![&id.0[..], Coded(kind)], read_log_row)
+    }
+
+    fn log_node(&self, level: u32, place: u64) -> Result<Option<Digest>, LedgerError> {
+        let sql = "SELECT hash FROM log_nodes WHERE level = ?1 AND place = ?2";
+        self.one("read a node of the log", sql, params![level, Uint(place)], |row| fixed(row, 0, Digest::from_slice))
+    }
+
+    fn head(&self, size: Option<u64>) -> Result<Option<(u64, Signed)>, LedgerError> {
+        let sql =
+            "SELECT size, text, signature FROM log_heads WHERE size = ifnull(?1, (SELECT max(size) FROM log_heads))";
+        self.one("read a head of the log", sql, params![size.map(Uint)], read_head)
+    }
+
+    fn heads(&self, above: u64, limit: u64) -> Result<Vec<(u64, Signed)>, LedgerError> {
+        let sql = "SELECT size, text, signature FROM log_heads WHERE size > ?1 ORDER BY size LIMIT ?2";
+        self.all("read heads of the log", sql, params![Uint(above), Uint(limit)], read_head)
+    }
+
+    fn takedown(&self, id: TransferId) -> Result<Option<String>, LedgerError> {
+        let sql = "SELECT reason FROM takedowns WHERE transfer = ?1";
+        self.one("read why a transfer was taken down", sql, [&id.0[..]], |row| row.get(0))
+    }
 }
 
 impl Write for Sqlite {
@@ -302,8 +352,8 @@ impl Write for Sqlite {
         self.run(
             "store a transfer",
             "INSERT INTO transfers (id, seller, locator, claim_key, offer_digest, content, block_bytes, blocks_max,
-                expires, created, phase, durable, fetched, share_erased, blocks_deleted, reserved_bytes, agreement)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 0, 0, ?14, ?15)",
+                expires, created, phase, durable, fetched, blocks_deleted, reserved_bytes, agreement)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 0, ?14, ?15)",
             params![
                 &terms.id.0[..],
                 &terms.seller.0[..],
@@ -327,7 +377,7 @@ impl Write for Sqlite {
             "INSERT INTO offers (transfer, sealed_offer, envelope) VALUES (?1, ?2, ?3)",
             params![&terms.id.0[..], offer.sealed_offer, offer.envelope],
         )?;
-        self.put_events(transfer, 0)
+        log::append(self, transfer, 0)
     }
 
     fn update(&mut self, before: &Transfer, after: &Transfer) -> Result<(), LedgerError> {
@@ -344,7 +394,7 @@ impl Write for Sqlite {
                 Uint(after.durable.0),
                 after.blocks.map(|blocks| Uint(blocks.0)),
                 Uint(after.fetched.0),
-                after.share == Share::Erased,
+                after.share_erased.map(|time| Uint(time.0)),
                 after.storage == Storage::Deleted,
                 Uint(after.reserved_bytes()),
             ],
@@ -365,7 +415,7 @@ impl Write for Sqlite {
         if after.phase.is_final() && !before.phase.is_final() {
             self.run("remove an offer", "DELETE FROM offers WHERE transfer = ?1", [id])?;
         }
-        self.put_events(after, before.events.len())
+        log::append(self, after, before.events.len())
     }
 
     fn add_segment(&mut self, id: TransferId, segment: &Segment) -> Result<(), LedgerError> {
@@ -418,6 +468,40 @@ impl Write for Sqlite {
             "UPDATE invites SET uses_left = ?2, revoked = ?3 WHERE id = ?1",
             params![invite.id, invite.uses_left.map(Uint), invite.revoked.map(|time| Uint(time.0))],
         )
+    }
+
+    fn add_log_row(&mut self, row: &LogRow) -> Result<(), LedgerError> {
+        let event = &row.event;
+        self.run(
+            "write the log",
+            "INSERT INTO events (number, transfer, sequence, time, kind, by_key, body, leaf)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                Uint(row.number),
+                &row.transfer.0[..],
+                Uint(event.sequence),
+                Uint(event.time.0),
+                Coded(event.kind),
+                event.by.as_ref().map(|key| &key.0[..]),
+                event.body.as_ref().map(|body| &body.0[..]),
+                &row.leaf.0[..],
+            ],
+        )
+    }
+
+    fn add_log_node(&mut self, level: u32, place: u64, hash: Digest) -> Result<(), LedgerError> {
+        let sql = "INSERT INTO log_nodes (level, place, hash) VALUES (?1, ?2, ?3)";
+        self.run("write a node of the log", sql, params![level, Uint(place), &hash.0[..]])
+    }
+
+    fn add_head(&mut self, size: u64, head: &Signed) -> Result<(), LedgerError> {
+        let sql = "INSERT INTO log_heads (size, text, signature) VALUES (?1, ?2, ?3)";
+        self.run("store a head of the log", sql, params![Uint(size), head.text, head.signature])
+    }
+
+    fn put_takedown(&mut self, id: TransferId, reason: &str) -> Result<(), LedgerError> {
+        let sql = "INSERT INTO takedowns (transfer, reason) VALUES (?1, ?2) ON CONFLICT (transfer) DO NOTHING";
+        self.run("store why a transfer is taken down", sql, params![&id.0[..], reason])
     }
 }
 

@@ -3,6 +3,7 @@
 mod append;
 mod claim;
 mod fetch;
+mod log;
 mod papers;
 mod simple;
 mod watch;
@@ -132,6 +133,7 @@ async fn dispatch(relay: &Arc<Relay>, exchange: &mut Exchange, request: Request)
             Ok(reply) => exchange.reply(&reply).await,
             Err(trouble) => Err(trouble),
         },
+        Request::Log(ask) => exchange.reply(&log::log(relay, key, ask).await?).await,
         Request::Revoke(named) => exchange.reply(&simple::revoke(relay, key, named.transfer).await?).await,
     };
     if let (true, Err(Trouble::Refused(refused))) = (may_fail, &outcome)

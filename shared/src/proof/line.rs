@@ -22,7 +22,7 @@ use crate::ids::{BlockSize, Bundle, Commit, Digest, LinkKey, Root, TransferId};
 use crate::limits::STATEMENT_BYTES_MAX;
 
 use super::identity::Fingerprint;
-use super::statement::{Agreement, Channel, Kind, Mode, Verified};
+use super::statement::{Agreement, Channel, Mode, Verified};
 use super::time::{self, Stamp};
 
 /// Where and why a text is not the statement it should be. Holds nothing of the text.
@@ -75,6 +75,9 @@ pub(super) trait Field: Sized {
     fn read(text: &str) -> Option<Self>;
 }
 
+/// A value that is absent.
+const NONE: &str = "none";
+
 /// The key of the first value, which says what kind of statement it is.
 const HEADER_KEY: &str = "statement";
 
@@ -87,8 +90,8 @@ fn before_value(key: &str) -> String {
 pub(super) struct Writer(String);
 
 impl Writer {
-    pub(super) fn begin(kind: Kind) -> Self {
-        Self(["{\n", &before_value(HEADER_KEY), "\"", kind.header(), "\""].concat())
+    pub(super) fn begin(header: &str) -> Self {
+        Self(["{\n", &before_value(HEADER_KEY), "\"", header, "\""].concat())
     }
 
     pub(super) fn line(&mut self, key: &str, value: &impl Field) {
@@ -110,7 +113,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Checks length and bytes of the text as a whole, and its first two lines.
-    pub(super) fn begin(kind: Kind, text: &'a str) -> Result<Self, StatementFault> {
+    pub(super) fn begin(header: &str, text: &'a str) -> Result<Self, StatementFault> {
         if text.len() > STATEMENT_BYTES_MAX {
             return Err(StatementFault { line: 1, problem: LineProblem::TooLong });
         }
@@ -122,7 +125,7 @@ impl<'a> Reader<'a> {
         if reader.next_line()? != "{" {
             return Err(reader.fault(LineProblem::Header));
         }
-        let is_kind = |text: &str| if text == kind.header() { Some(()) } else { None };
+        let is_kind = |text: &str| if text == header { Some(()) } else { None };
         reader.value(HEADER_KEY, LineProblem::Header, is_kind)?;
         Ok(reader)
     }
@@ -211,6 +214,16 @@ impl Field for u64 {
 
     fn read(text: &str) -> Option<Self> {
         text.parse().ok()
+    }
+}
+
+impl<T: Field> Field for Option<T> {
+    fn write(&self) -> String {
+        self.as_ref().map_or_else(|| NONE.to_owned(), Field::write)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        if text == NONE { Some(None) } else { T::read(text).map(Some) }
     }
 }
 

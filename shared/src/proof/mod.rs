@@ -5,10 +5,11 @@
 //! | [`identity`] | long-term keys in OpenSSH form, and fingerprints |
 //! | [`time`] | times as people write them |
 //! | [`line`](mod@line) | the strict text form: JSON of one fixed shape, read and written line by line |
-//! | [`statement`] | the four statements |
+//! | [`statement`] | the statements of seller and buyer |
 //! | [`signature`] | SSHSIG signatures over them |
 //! | [`claim`] | checking a claim |
 //! | [`archive`] | checking a seal and a receipt against what the seller stated |
+//! | [`log`] | the relay's log and its own statements |
 //! | `offer` | the sealed offer (only with `endpoint`) |
 //! | `receipt` | the sealed receipt (only with `endpoint`) |
 //! | `paper` | sealed papers (only with `endpoint`) |
@@ -22,6 +23,7 @@ pub mod claim;
 mod fault;
 pub mod identity;
 pub mod line;
+pub mod log;
 #[cfg(feature = "endpoint")]
 pub mod offer;
 #[cfg(feature = "endpoint")]
@@ -38,6 +40,7 @@ pub use claim::{ClaimCheck, VerifiedClaim, check_claim};
 pub use fault::ProofFault;
 pub use identity::{Fingerprint, Identity, IdentityFault, PublicIdentity, fingerprint_of_link_key};
 pub use line::{LineProblem, StatementFault};
+pub use log::{DeletionText, EndReason, LogEntry, LogHeadText, Method, event_word};
 #[cfg(feature = "endpoint")]
 pub use offer::{Biggest, KeptOffer, OpenedOffer, Summary, open_offer, reopen_offer, seal_offer};
 #[cfg(feature = "endpoint")]

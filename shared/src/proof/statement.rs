@@ -1,4 +1,4 @@
-//! The four statements, as typed values and as the text that is signed.
+//! The statements of seller and buyer, as typed values and as the text that is signed.
 //!
 //! # Source
 //! SPEC [S10.1] to [S10.6].
@@ -20,11 +20,15 @@ pub enum Kind {
     Claim,
     /// The buyer says what it got.
     Receipt,
+    /// The relay says what its log is.
+    LogHead,
+    /// The relay says that a transfer's share and blocks are gone.
+    Deletion,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 4] = [Kind::Offer, Kind::Seal, Kind::Claim, Kind::Receipt];
+    pub const ALL: [Kind; 6] = [Kind::Offer, Kind::Seal, Kind::Claim, Kind::Receipt, Kind::LogHead, Kind::Deletion];
 
     /// The namespace of its signature.
     pub fn namespace(self) -> &'static str {
@@ -33,6 +37,8 @@ impl Kind {
             Self::Seal => "handover-seal-v1",
             Self::Claim => "handover-claim-v1",
             Self::Receipt => "handover-receipt-v1",
+            Self::LogHead => "handover-log-head-v1",
+            Self::Deletion => "handover-deletion-v1",
         }
     }
 
@@ -43,6 +49,8 @@ impl Kind {
             Self::Seal => "handover-seal/v1",
             Self::Claim => "handover-claim/v1",
             Self::Receipt => "handover-receipt/v1",
+            Self::LogHead => "handover-log-head/v1",
+            Self::Deletion => "handover-deletion/v1",
         }
     }
 }
@@ -89,7 +97,7 @@ macro_rules! statement {
 
             /// Writes its one text.
             pub fn to_text(&self) -> String {
-                let mut writer = Writer::begin($kind);
+                let mut writer = Writer::begin($kind.header());
                 $(writer.line($key, &self.$field);)*
                 writer.finish()
             }
@@ -99,7 +107,7 @@ macro_rules! statement {
             /// # Errors
             /// [`StatementFault`] for every text that [`to_text`](Self::to_text) does not make.
             pub fn parse(text: &str) -> Result<Self, StatementFault> {
-                let mut reader = Reader::begin($kind, text)?;
+                let mut reader = Reader::begin($kind.header(), text)?;
                 let statement = Self { $($field: reader.line($key)?,)* };
                 reader.finish()?;
                 Ok(statement)
@@ -107,6 +115,8 @@ macro_rules! statement {
         }
     };
 }
+
+pub(super) use statement;
 
 statement! {
     /// What the seller says the buyer will get.

@@ -46,12 +46,15 @@ pub enum Phase {
     /// The buyer has refused the agreement.
     #[n(5)]
     Refused,
+    /// The relay's operator has taken it down.
+    #[n(7)]
+    TakenDown,
 }
 
 impl Phase {
     /// Whether nothing can change it any more.
     pub fn is_final(self) -> bool {
-        matches!(self, Phase::Receipted | Phase::Revoked | Phase::Expired | Phase::Refused)
+        matches!(self, Phase::Receipted | Phase::Revoked | Phase::Expired | Phase::Refused | Phase::TakenDown)
     }
 }
 
@@ -95,6 +98,9 @@ pub enum EventKind {
     /// A paper was laid beside the blocks.
     #[n(10)]
     PaperDeposited,
+    /// The relay's operator took it down.
+    #[n(13)]
+    TakenDown,
 }
 
 /// One line of a transfer's history.
@@ -113,6 +119,9 @@ pub struct Event {
     /// By whom, where somebody did it.
     #[n(3)]
     pub by: Option<LinkKey>,
+    /// SHA-256 of what came with it, where something did [S16.3].
+    #[n(4)]
+    pub body: Option<Digest>,
 }
 
 /// Asks for the relay's versions and limits.
@@ -523,6 +532,78 @@ pub struct Snapshot {
     pub refusal: Option<RefusalRecord>,
 }
 
+/// Asks what the relay's log says of a transfer.
+///
+/// # Source
+/// SPEC [S16.6].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Log {
+    /// Which transfer.
+    #[n(0)]
+    pub transfer: TransferId,
+    /// The size of the head that the asker holds of this relay; 0 for none.
+    #[n(1)]
+    pub held_size: u64,
+    /// The size of the head that everything is to be proven under; the newest if absent.
+    #[n(2)]
+    pub size: Option<u64>,
+    /// Entries of the transfer from this sequence on.
+    #[n(3)]
+    pub from_sequence: u64,
+}
+
+/// A statement and its signature.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Signed {
+    /// The statement.
+    #[n(0)]
+    pub text: String,
+    /// The armoured signature over it.
+    #[n(1)]
+    pub signature: String,
+}
+
+/// An entry of the log, and its way to the root.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Included {
+    /// The entry's text.
+    #[n(0)]
+    pub text: String,
+    /// The inclusion path of RFC 9162, from the leaf upwards.
+    #[n(1)]
+    pub path: Vec<Digest>,
+}
+
+/// What the log says of a transfer.
+///
+/// # Source
+/// SPEC [S16.6].
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(array)]
+pub struct Logged {
+    /// The head under which everything here is proven.
+    #[n(0)]
+    pub head: Signed,
+    /// That the head extends the one held: the consistency proof of RFC 9162.
+    #[n(1)]
+    pub consistency: Vec<Digest>,
+    /// The transfer's entries from the wanted sequence on, at most [`limits::LOG_ENTRIES_MAX`].
+    #[n(2)]
+    pub entries: Vec<Included>,
+    /// How many entries the transfer has under this head.
+    #[n(3)]
+    pub entries_in_all: u64,
+    /// The relay's statement that share and blocks are gone, once they are.
+    #[n(4)]
+    pub deletion: Option<Signed>,
+    /// Why the operator took the transfer down, if that happened.
+    #[n(5)]
+    pub reason: Option<String>,
+}
+
 /// A refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(array)]
@@ -645,6 +726,8 @@ messages! {
         Collect(Collect) = 26,
         /// Refuse the agreement.
         Refuse(Refuse) = 28,
+        /// Show what the log says of a transfer, and prove it.
+        Log(Log) = 32,
     }
 }
 
@@ -681,6 +764,8 @@ messages! {
         Collected(Collected) = 27,
         /// To Refuse.
         RefusalTaken(At) = 29,
+        /// To Log.
+        Logged(Logged) = 33,
         /// To anything.
         Refused(Refused) = 255,
     }

@@ -164,7 +164,7 @@ impl Transfer {
             Some(known) => Err(conflict(known.time)),
             None => {
                 self.papers.push(PaperRecord { kind, time: now, bytes, digest });
-                self.record(now, EventKind::PaperDeposited, Some(by));
+                self.record_with(now, EventKind::PaperDeposited, Some(by), Some(digest));
                 Ok(now)
             }
         }
@@ -222,8 +222,9 @@ impl Transfer {
             Some(_) => return Err(self.too_late(by, now)),
             None => {}
         }
+        let body = Some(crate::proof::digest(&sealed_refusal));
         self.refusal = Some(RefusalRecord { link_key: by, sealed_refusal, time: now });
-        self.end(Phase::Refused, EventKind::RefusedByBuyer, Some(by), now);
+        self.end_with(Phase::Refused, EventKind::RefusedByBuyer, Some(by), body, now);
         Ok(now)
     }
 

@@ -11,7 +11,7 @@
 use crate::fault::Fault;
 use crate::ids::{BlockCount, BlockIndex, BlockSize, ClaimKey, Digest, LinkKey, Locator, Millis, TransferId};
 use crate::limits;
-use crate::proof::{Agreement, ClaimText, Fingerprint, VerifiedClaim};
+use crate::proof::{Agreement, ClaimText, Fingerprint, VerifiedClaim, digest, text_id};
 use crate::protocol::message::{
     ClaimRecord, Created, Event, EventKind, Fetching, PaperRecord, Phase, RefusalRecord, Refused, Snapshot,
 };
@@ -95,6 +95,8 @@ pub struct Transfer {
     pub refusal: Option<RefusalRecord>,
     /// Whether the relay share was erased.
     pub share: Share,
+    /// When it was erased.
+    pub share_erased: Option<Millis>,
     /// Whether the blocks were deleted.
     pub storage: Storage,
     /// What happened, in order; an event's sequence is its place.
@@ -227,11 +229,12 @@ impl Transfer {
             papers: Vec::new(),
             refusal: None,
             share: Share::Kept,
+            share_erased: None,
             storage: Storage::Kept,
             events: Vec::new(),
         };
-        let seller = transfer.terms.seller;
-        transfer.record(now, EventKind::Created, Some(seller));
+        let Terms { seller, offer_digest, .. } = transfer.terms;
+        transfer.record_with(now, EventKind::Created, Some(seller), Some(offer_digest));
         Ok(transfer)
     }
 
@@ -362,7 +365,8 @@ impl Transfer {
             Some(first) => Ok(first.time),
             None => {
                 checked.agrees_to(self.terms.agreement)?;
-                self.record(now, EventKind::Claimed, Some(checked.link_key()));
+                let body = text_id(&checked.text);
+                self.record_with(now, EventKind::Claimed, Some(checked.link_key()), Some(body));
                 self.claim = Some(checked.into_record(now));
                 Ok(now)
             }
@@ -411,7 +415,7 @@ impl Transfer {
             return Err(Refused::of(Fault::NotComplete).with_number(self.durable.0));
         }
         self.sealed_receipt = Some(sealed_receipt.to_vec());
-        self.end(Phase::Receipted, EventKind::Receipted, Some(by), now);
+        self.end_with(Phase::Receipted, EventKind::Receipted, Some(by), Some(digest(sealed_receipt)), now);
         Ok(now)
     }
 
@@ -477,7 +481,10 @@ impl Transfer {
             return;
         }
         match effect {
-            Effect::EraseShare => self.share = Share::Erased,
+            Effect::EraseShare => {
+                self.share = Share::Erased;
+                self.share_erased = Some(now);
+            }
             Effect::DeleteBlocks => {
                 self.storage = Storage::Deleted;
                 self.record(now, EventKind::Deleted, None);
@@ -489,7 +496,7 @@ impl Transfer {
     pub fn is_sound(&self) -> bool {
         let count = |kind: EventKind| self.events.iter().filter(|event| event.kind == kind).count();
         let is_blocks = match (self.phase, self.blocks) {
-            (Phase::Open | Phase::Revoked | Phase::Expired | Phase::Refused, None) => true,
+            (Phase::Open | Phase::Revoked | Phase::Expired | Phase::Refused | Phase::TakenDown, None) => true,
             (Phase::Open, Some(_)) | (_, None) => false,
             (_, Some(blocks)) => blocks == self.durable && blocks.0 > 0,
         };
@@ -512,6 +519,8 @@ impl Transfer {
             && self.ended.is_some() == self.phase.is_final()
             && (self.share == Share::Kept || self.phase.is_final())
             && (self.storage == Storage::Kept || self.share == Share::Erased)
+            && (self.share == Share::Erased) == self.share_erased.is_some()
+            && self.is_told()
             && self.events.iter().enumerate().all(|(at, event)| event.sequence == at as u64)
             && self.events.first().is_some_and(|event| event.kind == EventKind::Created)
             && count(EventKind::Claimed) == usize::from(self.claim.is_some())
@@ -545,6 +554,7 @@ impl Transfer {
             Phase::Revoked => Fault::Revoked,
             Phase::Expired => Fault::Expired,
             Phase::Refused => Fault::RefusedByBuyer,
+            Phase::TakenDown => Fault::TakenDown,
         };
         Err(Refused { time: self.ended, ..Refused::of(fault) })
     }
@@ -561,9 +571,20 @@ impl Transfer {
     }
 
     pub(super) fn end(&mut self, phase: Phase, kind: EventKind, by: Option<LinkKey>, now: Millis) {
+        self.end_with(phase, kind, by, None, now);
+    }
+
+    pub(super) fn end_with(
+        &mut self,
+        phase: Phase,
+        kind: EventKind,
+        by: Option<LinkKey>,
+        body: Option<Digest>,
+        now: Millis,
+    ) {
         self.phase = phase;
         self.ended = Some(now);
-        self.record(now, kind, by);
+        self.record_with(now, kind, by, body);
     }
 
     pub(super) fn too_late(&mut self, by: LinkKey, now: Millis) -> Refused {
@@ -576,9 +597,15 @@ impl Transfer {
     }
 
     pub(super) fn record(&mut self, time: Millis, kind: EventKind, by: Option<LinkKey>) {
-        self.events.push(Event { sequence: self.events.len() as u64, time, kind, by });
+        self.record_with(time, kind, by, None);
+    }
+
+    pub(super) fn record_with(&mut self, time: Millis, kind: EventKind, by: Option<LinkKey>, body: Option<Digest>) {
+        self.events.push(Event { sequence: self.events.len() as u64, time, kind, by, body });
     }
 }
+
+mod told;
 
 #[cfg(test)]
 mod model;

@@ -423,6 +423,7 @@ impl Seller {
             Phase::Revoked => self.end(Ending::Refused(Fault::Revoked.into())),
             Phase::Expired => self.end(Ending::Refused(Fault::Expired.into())),
             Phase::Refused => self.end(Ending::Refused(Fault::RefusedByBuyer.into())),
+            Phase::TakenDown => self.end(Ending::Refused(Fault::TakenDown.into())),
         }
     }
 

@@ -8,8 +8,9 @@ use handover_shared::keys::hybrid::{self, HybridSecret};
 use handover_shared::keys::schedule::{CodeKeys, ContentKey};
 use handover_shared::keys::{Entropy, Secret};
 use handover_shared::proof::{
-    self, Agreement, Biggest, Channel, ClaimCheck, ClaimText, Fingerprint, Identity, Kind, Mode, OfferText,
-    ReceiptBundle, ReceiptCheck, ReceiptText, SealText, Stamp, Summary, Verified, VerifiedClaim,
+    self, Agreement, Biggest, Channel, ClaimCheck, ClaimText, DeletionText, EndReason, Fingerprint, Identity, Kind,
+    LogHeadText, Method, Mode, OfferText, ReceiptBundle, ReceiptCheck, ReceiptText, SealText, Stamp, Summary, Verified,
+    VerifiedClaim,
 };
 
 /// Counts upwards from its first byte.
@@ -223,5 +224,31 @@ fn receipt(offer: &OfferText, seal: &SealText, buyer: &Identity) -> ReceiptText 
         agreement: Agreement::None,
         received: Stamp::from(NOW.plus(180_000)),
         verified: Verified::All,
+    }
+}
+
+/// The key of a relay that signs.
+pub fn relay_identity() -> Identity {
+    Identity::of_seed(&[0x52; 32])
+}
+
+/// A head of its log.
+pub fn log_head() -> LogHeadText {
+    let relay_key = Fingerprint::of(&relay_identity().public());
+    LogHeadText { relay_key, size: 812, root: Digest([1; 32]), previous: None, time: NOW.into() }
+}
+
+/// Its word that data is gone.
+pub fn deletion() -> DeletionText {
+    DeletionText {
+        transfer: TID,
+        blocks: 9,
+        bytes: 9 << 20,
+        reason: EndReason::Receipt,
+        share_erased: NOW.into(),
+        blocks_deleted: NOW.into(),
+        method: Method::Files,
+        relay_key: Fingerprint::of(&relay_identity().public()),
+        log_entry: Digest([2; 32]),
     }
 }

@@ -178,6 +178,51 @@ def statement(text):
     return values
 
 
+# ---- [S16.2], RFC 9162 section 2.1.3.2 and, by the recursive definition, 2.1.4.2
+
+
+def leaf(text):
+    return hashlib.sha256(b"\0" + text).digest()
+
+
+def node(left, right):
+    return hashlib.sha256(b"\1" + left + right).digest()
+
+
+def half(size):
+    return 1 << ((size - 1).bit_length() - 1)
+
+
+def root_by_path(hash, number, size, path):
+    """The path is given from the leaf upwards; it is used up from its end."""
+    if size == 1:
+        return hash if not path else None
+    middle = half(size)
+    if not path:
+        return None
+    if number < middle:
+        below = root_by_path(hash, number, middle, path[:-1])
+        return below and node(below, path[-1])
+    below = root_by_path(hash, number - middle, size - middle, path[:-1])
+    return below and node(path[-1], below)
+
+
+def roots_by_proof(earlier, later, proof, known):
+    """The earlier and the later root, as a consistency proof has them."""
+    if earlier == later:
+        return (known, known) if known else (proof[0], proof[0])
+    middle = half(later)
+    if earlier <= middle:
+        old, new = roots_by_proof(earlier, middle, proof[:-1], known)
+        return old, node(new, proof[-1])
+    old, new = roots_by_proof(earlier - middle, later - middle, proof[:-1], None)
+    return node(proof[-1], old), node(proof[-1], new)
+
+
+def cut(hashes):
+    return [hashes[at : at + 32] for at in range(0, len(hashes), 32)]
+
+
 # ---- what the files say
 
 
@@ -215,6 +260,8 @@ def check(name, f):
         values = statement(f["text"])
         same(name, (next(iter(values)), values["statement"]), ("statement", f"handover-{f['kind'].decode()}/v1"))
         same(name, hashlib.sha256(f["text"]).digest(), f["gives-id"])
+        if "gives-leaf" in f:
+            same(name, leaf(f["text"]), f["gives-leaf"])
     elif operation == "verify":
         key = signer(f["kind"], f["text"], f["signature"])
         same(name, (key, fingerprint(key)), (f["gives-signer"], f["gives-fingerprint"]))
@@ -236,6 +283,14 @@ def check(name, f):
         context = b"handover/v1/receipt\0" + f["transfer"]
         same(name, f["sealed"][24:56], commitment(key, f["sealed"][:24], context))
         same(name, statement(f["gives-text"])["seal"], hashlib.sha256(f["seal"]).hexdigest())
+    elif operation == "log-inclusion":
+        same(name, leaf(f["text"]), f["gives-leaf"])
+        root = root_by_path(leaf(f["text"]), int(f["number"]), int(f["size"]), cut(f["path"]))
+        same(name, root, f["root"])
+    elif operation == "log-consistency":
+        if int(f["earlier"]):
+            roots = roots_by_proof(int(f["earlier"]), int(f["later"]), cut(f["proof"]), f["earlier-root"])
+            same(name, roots, (f["earlier-root"], f["later-root"]))
     elif operation not in ("read-code", "accept-share"):
         sys.exit(f"{name}: unknown operation {operation}")
 

@@ -1,6 +1,7 @@
 //! Makes the vector files, from counted bytes.
 
 mod keys;
+mod log;
 mod proof;
 mod text;
 
@@ -23,6 +24,7 @@ pub fn all() -> Vec<(String, String)> {
     proof::claims(&world, &mut files);
     proof::seals(&world, &mut files);
     proof::receipts(&world, &mut files);
+    log::log(&mut files);
     files.0
 }
 

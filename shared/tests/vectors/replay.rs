@@ -7,9 +7,10 @@ use handover_shared::keys::code::{Code, CodeError, Ticket, WordList};
 use handover_shared::keys::hybrid::{self, HybridPublic, HybridSecret};
 use handover_shared::keys::schedule::{self, CodeKeys, ContentKey};
 use handover_shared::keys::seal;
+use handover_shared::proof::log::tree;
 use handover_shared::proof::{
-    self, ClaimCheck, ClaimText, Kind, OfferText, ProofFault, ReceiptCheck, ReceiptText, SealCheck, SealText,
-    StatementFault,
+    self, ClaimCheck, ClaimText, DeletionText, Kind, LogEntry, LogHeadText, OfferText, ProofFault, ReceiptCheck,
+    ReceiptText, SealCheck, SealText, StatementFault,
 };
 
 use super::file::Vector;
@@ -39,6 +40,8 @@ pub fn replay(vector: &Vector) -> Outcome {
         "open-offer" => open_offer(vector).map_err(proof_fault),
         "check-claim" => check_claim(vector).map_err(proof_fault),
         "check-seal" => check_seal(vector).map_err(proof_fault),
+        "log-inclusion" => log_inclusion(vector).ok_or_else(|| "not included".to_owned()),
+        "log-consistency" => log_consistency(vector).ok_or_else(|| "not consistent".to_owned()),
         "check-receipt" => check_receipt(vector).map_err(proof_fault),
         other => panic!("unknown operation {other}"),
     };
@@ -173,14 +176,42 @@ fn kind(vector: &Vector) -> Kind {
 
 fn read_statement(vector: &Vector) -> Result<Gives, StatementFault> {
     let text = vector.text("text");
+    if vector.text("kind") == "log-entry" {
+        let entry = LogEntry::parse(&text)?;
+        assert_eq!(entry.to_text(), text);
+        return Ok(vec![("id", proof::text_id(&text).0.to_vec()), ("leaf", entry.leaf().0.to_vec())]);
+    }
     let written = match kind(vector) {
         Kind::Offer => OfferText::parse(&text)?.to_text(),
         Kind::Seal => SealText::parse(&text)?.to_text(),
         Kind::Claim => ClaimText::parse(&text)?.to_text(),
         Kind::Receipt => ReceiptText::parse(&text)?.to_text(),
+        Kind::LogHead => LogHeadText::parse(&text)?.to_text(),
+        Kind::Deletion => DeletionText::parse(&text)?.to_text(),
     };
     assert_eq!(written, text);
     Ok(vec![("id", proof::text_id(&text).0.to_vec())])
+}
+
+fn hashes(vector: &Vector, name: &str) -> Vec<Digest> {
+    vector.bytes(name).chunks(32).map(|hash| Digest(hash.try_into().unwrap())).collect()
+}
+
+fn number(vector: &Vector, name: &str) -> u64 {
+    vector.text(name).parse().unwrap()
+}
+
+fn log_inclusion(vector: &Vector) -> Option<Gives> {
+    let leaf = tree::leaf_hash(vector.text("text").as_bytes());
+    let path = hashes(vector, "path");
+    let root = tree::root_of_inclusion(leaf, number(vector, "number"), number(vector, "size"), &path)?;
+    (root.0 == vector.array("root")).then(|| vec![("leaf", leaf.0.to_vec())])
+}
+
+fn log_consistency(vector: &Vector) -> Option<Gives> {
+    let earlier = (number(vector, "earlier"), Digest(vector.array("earlier-root")));
+    let later = (number(vector, "later"), Digest(vector.array("later-root")));
+    tree::is_consistent(earlier, later, &hashes(vector, "proof")).then(Vec::new)
 }
 
 fn verify(vector: &Vector) -> Result<Gives, ProofFault> {

@@ -71,8 +71,9 @@ impl EvilRelay {
     pub fn start() -> Self {
         let entropy: &mut dyn Entropy = &mut OsEntropy;
         let secret = entropy.array();
+        let key = new_key();
         let core = Arc::new(Core {
-            store: Mutex::new(Store::new(secret)),
+            store: Mutex::new(Store::new(secret, *key.seed())),
             ways: Mutex::new(Ways::new(honesty())),
             changes: watch::Sender::new(0),
         });
@@ -81,7 +82,6 @@ impl EvilRelay {
             .enable_all()
             .build()
             .expect("the system gives a thread");
-        let key = new_key();
         let address = listen(&runtime, &core, &key);
         let invite = Invite {
             relay_key: key.public(),
@@ -444,6 +444,7 @@ fn ended(phase: Phase) -> u16 {
         Phase::Receipted => Fault::Receipted.number(),
         Phase::Revoked => Fault::Revoked.number(),
         Phase::Refused => Fault::RefusedByBuyer.number(),
+        Phase::TakenDown => Fault::TakenDown.number(),
         _ => Fault::Expired.number(),
     }
 }

@@ -10,14 +10,15 @@ use handover_shared::keys::hybrid::{HybridPublic, bundle, release_share};
 use handover_shared::keys::{OsEntropy, Secret};
 use handover_shared::proof::{ClaimCheck, RefusalCheck, check_claim, check_refusal_proof, digest};
 use handover_shared::protocol::message::{
-    At, Claim, Collected, Create, Deposit, Durable, Enrolled, INVITE_SECRET_BYTES, Peeked, Refused, Released, Reply,
-    Request, Welcome,
+    At, Claim, Collected, Create, Deposit, Durable, Enrolled, INVITE_SECRET_BYTES, Log, Logged, Peeked, Refused,
+    Released, Reply, Request, Welcome,
 };
 use handover_shared::protocol::papers::CheckedRefusal;
 use handover_shared::protocol::relay::{CheckedClaim, Terms, Transfer};
 use zeroize::Zeroizing;
 
 use super::relay_script::Say;
+use crate::log_book::LogBook;
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -39,6 +40,8 @@ pub struct Store {
     pub transfers: BTreeMap<TransferId, Held>,
     enrolled: BTreeSet<LinkKey>,
     invite_secret: [u8; INVITE_SECRET_BYTES],
+    /// Its log, as far as it was asked for.
+    pub log: LogBook,
 }
 
 /// The time by this machine's clock.
@@ -48,8 +51,19 @@ pub(super) fn now() -> Millis {
 }
 
 impl Store {
-    pub(super) fn new(invite_secret: [u8; INVITE_SECRET_BYTES]) -> Self {
-        Self { transfers: BTreeMap::new(), enrolled: BTreeSet::new(), invite_secret }
+    pub(super) fn new(invite_secret: [u8; INVITE_SECRET_BYTES], key_seed: [u8; 32]) -> Self {
+        let log = LogBook::new(key_seed);
+        Self { transfers: BTreeMap::new(), enrolled: BTreeSet::new(), invite_secret, log }
+    }
+
+    /// Writes into the log what has happened, and answers from it.
+    pub fn logged(&mut self, ask: &Log) -> Logged {
+        for held in self.transfers.values() {
+            self.log.follow(&held.transfer);
+        }
+        let mut logged = self.log.answer(ask, now());
+        logged.deletion = self.transfers.get(&ask.transfer).and_then(|held| self.log.deletion(&held.transfer));
+        logged
     }
 
     /// A transfer that is held.
@@ -132,6 +146,10 @@ impl Store {
                 let time = held.transfer.refuse(CheckedRefusal::new(proof, it.sealed_refusal.clone())?, now())?;
                 held.settle();
                 Reply::RefusalTaken(At { time })
+            }
+            Request::Log(ask) => {
+                self.find(ask.transfer)?.transfer.watch(by)?;
+                Reply::Logged(self.logged(ask))
             }
             Request::Revoke(named) => {
                 let held = self.find(named.transfer)?;

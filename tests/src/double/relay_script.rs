@@ -129,6 +129,7 @@ pub(super) fn named(request: &Request) -> Option<TransferId> {
         Request::Deposit(it) => Some(it.transfer),
         Request::Collect(it) => Some(it.transfer),
         Request::Refuse(it) => Some(it.transfer),
+        Request::Log(it) => Some(it.transfer),
         Request::Hello(_) | Request::Enrol(_) | Request::Peek(_) => None,
     }
 }

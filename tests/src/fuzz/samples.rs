@@ -6,9 +6,9 @@ use handover_shared::protocol::message::*;
 use super::take::Take;
 
 /// How many kinds of requests there are.
-pub const REQUESTS: u64 = 14;
+pub const REQUESTS: u64 = 15;
 /// How many kinds of answers there are.
-pub const REPLIES: u64 = 16;
+pub const REPLIES: u64 = 17;
 
 /// A request of the kind that is chosen first.
 pub fn request(take: &mut Take<'_>) -> Request {
@@ -46,11 +46,15 @@ pub fn request(take: &mut Take<'_>) -> Request {
         10 => Request::Revoke(Named { transfer }),
         11 => Request::Deposit(Deposit { transfer, kind: take.any(), bytes: take.any() }),
         12 => Request::Collect(Collect { transfer, kind: take.any() }),
-        _ => Request::Refuse(Refuse {
+        13 => Request::Refuse(Refuse {
             transfer,
             sealed_refusal: take.bytes(300).to_vec(),
             proof: take.bytes(70).to_vec(),
         }),
+        _ => {
+            let (held_size, size, from_sequence) = (take.any(), take.any(), take.any());
+            Request::Log(Log { transfer, held_size, size, from_sequence })
+        }
     }
 }
 
@@ -96,11 +100,25 @@ pub fn reply(take: &mut Take<'_>) -> Reply {
         12 => Reply::Deposited(At { time: time(take) }),
         13 => Reply::Collected(Collected { bytes: take.any(), time: time(take) }),
         14 => Reply::RefusalTaken(At { time: time(take) }),
+        15 => Reply::Logged(logged(take)),
         _ => Reply::Refused(Refused {
             fault: take.any(),
             number: take.any(),
             time: take.any::<Option<u64>>().map(Millis),
         }),
+    }
+}
+
+fn logged(take: &mut Take<'_>) -> Logged {
+    let signed = |take: &mut Take<'_>| Signed { text: take.text(200), signature: take.text(100) };
+    let hashes = |take: &mut Take<'_>| (0..take.below(5)).map(|_| Digest(take.any())).collect::<Vec<_>>();
+    Logged {
+        head: signed(take),
+        consistency: hashes(take),
+        entries: (0..take.below(4)).map(|_| Included { text: take.text(200), path: hashes(take) }).collect(),
+        entries_in_all: take.any(),
+        deletion: take.any::<bool>().then(|| signed(take)),
+        reason: take.any::<bool>().then(|| take.text(50)),
     }
 }
 
@@ -156,11 +174,21 @@ fn event(take: &mut Take<'_>) -> Event {
             Revoked,
             RefusedByBuyer,
             PaperDeposited,
+            TakenDown,
         ]),
         by: take.any::<Option<[u8; 32]>>().map(LinkKey),
+        body: take.any::<Option<[u8; 32]>>().map(Digest),
     }
 }
 
 fn phase(take: &mut Take<'_>) -> Phase {
-    take.pick(&[Phase::Open, Phase::Complete, Phase::Receipted, Phase::Revoked, Phase::Expired, Phase::Refused])
+    take.pick(&[
+        Phase::Open,
+        Phase::Complete,
+        Phase::Receipted,
+        Phase::Revoked,
+        Phase::Expired,
+        Phase::Refused,
+        Phase::TakenDown,
+    ])
 }

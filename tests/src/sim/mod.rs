@@ -37,6 +37,7 @@ mod source;
 mod world;
 
 pub use faults::Mutant;
+pub use rng::Rng;
 pub use world::Tally;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

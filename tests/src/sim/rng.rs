@@ -9,10 +9,12 @@ use handover_shared::keys::Entropy;
 pub struct Rng(u64);
 
 impl Rng {
+    /// From this number.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
+    /// Sixty-four bits.
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -21,10 +23,12 @@ impl Rng {
         z ^ (z >> 31)
     }
 
+    /// A number below a bound; 0 below 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         if bound == 0 { 0 } else { self.next() % bound }
     }
 
+    /// A number of a range.
     pub fn within(&mut self, range: RangeInclusive<u64>) -> u64 {
         range.start() + self.below(range.end() - range.start() + 1)
     }
@@ -39,6 +43,7 @@ impl Rng {
         self.below(100) < parts
     }
 
+    /// One of these.
     pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
         choices[self.below(choices.len() as u64) as usize]
     }

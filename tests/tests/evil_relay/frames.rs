@@ -120,7 +120,8 @@ fn absurd(told: &mut Snapshot) {
     told.blocks = Some(BlockCount(u64::MAX));
     told.fetched = BlockCount(u64::MAX);
     told.expires = Millis(u64::MAX);
-    let event = |sequence| Event { sequence, time: Millis(u64::MAX), kind: EventKind::ClaimRefused, by: None };
+    let event =
+        |sequence| Event { sequence, time: Millis(u64::MAX), kind: EventKind::ClaimRefused, by: None, body: None };
     told.events = (0..200).map(event).collect();
     told.events.push(event(u64::MAX));
 }
@@ -249,7 +250,7 @@ fn evil_relay_endless_snapshots() {
     // Snapshots without end to whoever waits for a receipt; and to whoever may not even write them down meanwhile.
     let snapshots = |visit: &mut Visit<'_>| {
         let Request::Watch(_) = visit.request else { return None };
-        let event = Event { sequence: 3, time: Millis(7), kind: EventKind::FirstBlock, by: Some(visit.by) };
+        let event = Event { sequence: 3, time: Millis(7), kind: EventKind::FirstBlock, by: Some(visit.by), body: None };
         let script = visit.snapshot(|told| {
             told.events = vec![event; 200];
             told.sealed_receipt = Some(vec![7; 50_000]);

@@ -6,6 +6,7 @@
 mod absent;
 mod blocks;
 mod frames;
+mod log;
 mod offer;
 mod scene;
 mod told;

@@ -1,5 +1,6 @@
 //! One function for each command: options in, library called, facts shown, exit code out.
 
+pub(super) mod audit;
 mod identity;
 mod pull;
 mod push;
@@ -35,6 +36,7 @@ pub(super) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         }
         Command::Receipt(command) => receipts::run(command, context),
         Command::Verify(args) => verify::run(args, context).await,
+        Command::Audit(command) => audit::run(command, context),
         Command::Identity(command) => identity::run(command, context),
         Command::Relay(command) => relays::run(command, context).await,
         Command::Demo(args) => demo::run(args, context).await,

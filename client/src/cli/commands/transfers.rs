@@ -58,6 +58,9 @@ pub(super) async fn status(id: Option<u64>, context: &Context) -> Result<Exit, F
         (_, all) => status::table(style, all),
     };
     super::print(&text, context)?;
+    if let (Some(id), [_]) = (id, facts.as_slice()) {
+        super::audit::tell(&home, id, context)?;
+    }
     let missed = all.iter().filter(|(_, freshness)| *freshness == Freshness::NotReached).count() as u64;
     if missed > 0 {
         context.screen.say(&format!("  {}\n", style.tone(Tone::Notable, &t!(words, "status-old", count = missed))));
@@ -120,7 +123,13 @@ fn is_interrupted(facts: &Facts) -> bool {
         State::Preparing | State::Sending | State::Claiming | State::Receiving | State::Received => true,
         // A relay inside a push lives only as long as the push.
         State::Waiting => facts.embedded,
-        State::Collected | State::Delivered | State::Revoked | State::Expired | State::Refused | State::Failed => false,
+        State::Collected
+        | State::Delivered
+        | State::Revoked
+        | State::Expired
+        | State::Refused
+        | State::TakenDown
+        | State::Failed => false,
     }
 }
 
@@ -181,7 +190,8 @@ async fn resume_one(home: &Home, facts: &Facts, context: &Context) -> Result<Exi
 
 pub(super) async fn revoke(id: u64, context: &Context) -> Result<Exit, Failure> {
     let home = context.home()?;
-    let revoked = watch::revoke(&home, id).await.map_err(|error| Failure::Error(error, Some(Role::Seller)))?;
+    let revoked =
+        watch::revoke(&home, id, &*context.report).await.map_err(|error| Failure::Error(error, Some(Role::Seller)))?;
     let style = context.style();
     let words = &style.words;
     let mut text = show::good(style, &t!(words, "revoked"));

@@ -16,6 +16,7 @@ use super::screen::{Mode, Screen};
 use super::show::{self, Delivered, Destination, OfferView, TakenView};
 use super::status;
 use super::style::Style;
+use crate::audit::DeletionFacts;
 use crate::event::{Event, ExceptionReason, Observer, Progress, ReceiptFacts, Scanned, Stage, StallCause};
 use crate::home::transfers::{Facts, KeptPath, Role, State};
 use crate::private::Private;
@@ -182,6 +183,19 @@ pub(super) fn facts(role: Role) -> Facts {
     }
 }
 
+pub(super) fn deletion_facts() -> DeletionFacts {
+    DeletionFacts {
+        id: 7,
+        relay: KEY.into(),
+        blocks: 812,
+        bytes: 812 << 20,
+        reason: "receipt",
+        share_erased: AT,
+        blocks_deleted: AT,
+        entries: 7,
+    }
+}
+
 pub(super) fn receipt_facts() -> ReceiptFacts {
     ReceiptFacts {
         id: 7,
@@ -256,6 +270,7 @@ fn push_events(embedded: bool) -> Vec<Event> {
         Event::Stage(Stage::Waiting),
         Event::Claimed { buyer_fingerprint: KEY.into(), time: AT },
         Event::Receipt(receipt_facts()),
+        Event::Deleted(deletion_facts()),
     ]
 }
 

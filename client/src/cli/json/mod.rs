@@ -92,6 +92,15 @@ pub(crate) fn of_event(event: &Event) -> Option<Json> {
             Json::event("claimed").with("accepted", false).with("key", by.clone()).at("time", Some(*time))
         }
         Event::Receipt(facts) => receipt(facts),
+        Event::Deleted(facts) => Json::event("deleted")
+            .with("id", facts.id)
+            .with("relay_key", facts.relay.clone())
+            .with("blocks", facts.blocks)
+            .with("bytes", facts.bytes)
+            .with("reason", facts.reason)
+            .at("share_erased", Some(facts.share_erased))
+            .at("blocks_deleted", Some(facts.blocks_deleted))
+            .with("entries", facts.entries),
         Event::Stage(_)
         | Event::Scanning { .. }
         | Event::RelayReached { .. }

@@ -80,6 +80,7 @@ fn emitted() -> Vec<String> {
     for difference in crate::cli::golden::differences() {
         report.object(crate::cli::commands::verify::object(&difference));
     }
+    report.object(crate::cli::commands::audit::object(&crate::audit::sample()).with("id", 7));
     report.object(error(&problem::of(&Error::NothingToSend, None, &style)));
     report.object(done("push", Exit::Done.number()).with("id", 7));
     out.text().split_inclusive('\n').map(str::to_owned).collect()
@@ -110,6 +111,7 @@ fn events() -> Vec<Event> {
         Event::Claimed { buyer_fingerprint: KEY.into(), time: AT },
         Event::ClaimRefused { by: KEY.into(), time: AT },
         Event::Receipt(crate::cli::golden::receipt_facts()),
+        Event::Deleted(crate::cli::golden::deletion_facts()),
         Event::Placed { files: 1 },
     ];
     let stages = [

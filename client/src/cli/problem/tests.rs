@@ -3,6 +3,8 @@
 use std::io;
 
 use handover_shared::fault::Fault;
+use handover_shared::proof::ProofFault;
+use handover_shared::proof::log::LogFault;
 
 use super::*;
 use crate::private::Private;
@@ -42,6 +44,19 @@ fn every_error() -> Vec<(Error, Option<Role>, Exit, &'static str)> {
         (Error::NoRelay, seller, Exit::Usage, "not-enrolled"),
         (Error::NoSuchTransfer { asked: "9".into() }, None, Exit::NoSuchTransfer, "no-such-transfer"),
         (Error::NoReceipt { id: 9 }, None, Exit::Failed, "no-receipt"),
+        (Error::NoLog { id: 9 }, None, Exit::Failed, "no-log"),
+        (Error::Log { fault: LogFault::Proof(ProofFault::Forged) }, None, Exit::Altered, "log-invalid"),
+        (Error::Log { fault: LogFault::TwoHeads }, None, Exit::Altered, "log-invalid"),
+        (Error::Log { fault: LogFault::NotIncluded { sequence: 2 } }, None, Exit::Altered, "log-invalid"),
+        (Error::Log { fault: LogFault::Order { sequence: 2 } }, None, Exit::Altered, "log-invalid"),
+        (Error::Log { fault: LogFault::Deletion("reason") }, None, Exit::Altered, "log-invalid"),
+        (Error::Log { fault: LogFault::Shorter { held: 9, seen: 8 } }, None, Exit::Altered, "log-forked"),
+        (Error::Log { fault: LogFault::Forked { size: 9 } }, None, Exit::Altered, "log-forked"),
+        (Error::Log { fault: LogFault::NotExtending { held: 8, seen: 9 } }, None, Exit::Altered, "log-forked"),
+        (Error::Log { fault: LogFault::Older }, None, Exit::Altered, "log-forked"),
+        (Error::Log { fault: LogFault::Rewritten { sequence: 2 } }, None, Exit::Altered, "log-forked"),
+        (Error::Log { fault: LogFault::Missing { sequence: 2 } }, None, Exit::Altered, "log-forked"),
+        (Error::Log { fault: LogFault::Contradicts("claimed") }, None, Exit::Altered, "log-forked"),
         (Error::Held { id: 9 }, None, Exit::Held, "held"),
         (
             Error::Unreachable { address: "relay".into(), source: io_error(io::ErrorKind::TimedOut) },
@@ -145,6 +160,7 @@ fn expected_of_fault(fault: Fault) -> (Exit, &'static str) {
         Fault::NotAllowed => (Exit::RelayRefused, "not-allowed"),
         Fault::AgreementRequired => (Exit::Code, "agreement-required"),
         Fault::RefusedByBuyer => (Exit::OtherRefused, "refused-by-buyer"),
+        Fault::TakenDown => (Exit::RelayRefused, "taken-down"),
     }
 }
 

@@ -31,10 +31,10 @@ impl Relay {
                 };
                 return (none, vec![Act::Answer], Some(Reply::Welcome(welcome)));
             }
-            // Enrolment is an invite's business, not a transfer's.
-            Request::Enrol(_) => (none, vec![]),
             // Papers are explored beside the machine, and by the fuzzer; no seller or buyer here has any.
             Request::Deposit(_) | Request::Collect(_) | Request::Refuse(_) => (none, vec![]),
+            // Enrolment is an invite's business, not a transfer's; the log is nothing that a machine asks for.
+            Request::Enrol(_) | Request::Log(_) => (none, vec![]),
             Request::Create(create) => (create.transfer, create_acts(ctx, create)),
             Request::Append(named) => {
                 let mut acts = vec![Act::CheckRun];
