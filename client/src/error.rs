@@ -11,6 +11,7 @@ use handover_shared::ids::Millis;
 use handover_shared::keys::code::CodeError;
 use handover_shared::proof::log::LogFault;
 
+use crate::link::proxy::ProxyFault;
 use crate::private::Private;
 
 /// A path, as it is shown to the person who named it.
@@ -80,6 +81,17 @@ pub enum Error {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// The proxy does not lead to the relay.
+    #[error("the proxy {proxy} does not lead to {relay}")]
+    Proxy {
+        /// Without credentials; nothing where it is not even known.
+        proxy: String,
+        /// As typed.
+        relay: String,
+        /// Why.
+        #[source]
+        fault: ProxyFault,
     },
     /// The relay speaks another version of the protocol.
     #[error("the relay at {address} speaks another version")]
@@ -253,6 +265,7 @@ impl Error {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Lost { .. } => true,
+            Self::Proxy { fault, .. } => fault.is_passing(),
             Self::Refused { fault, .. } => fault.is_passing(),
             _ => false,
         }

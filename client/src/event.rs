@@ -4,6 +4,7 @@ use handover_shared::ids::Millis;
 use handover_shared::keys::code::Ticket;
 
 use crate::audit::DeletionFacts;
+use crate::link::network::Transport;
 use crate::private::Private;
 
 /// Takes the events of a run. Called from several threads; must return quickly.
@@ -133,6 +134,8 @@ pub enum Event {
         fingerprint: String,
         /// Whether it runs inside this very process.
         embedded: bool,
+        /// What it was reached over.
+        transport: Transport,
     },
     /// The relay has accepted the transfer: here is the code.
     CodeReady {

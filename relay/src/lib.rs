@@ -5,8 +5,9 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`config`] | what a relay can be told |
-//! | [`serve`] | starting, accepting, sweeping, draining |
-//! | [`link`] | QUIC: the only sockets |
+//! | [`serve`] | starting, sweeping, draining |
+//! | `reception` | whoever comes: admitted, shaken hands with, answered |
+//! | [`link`] | QUIC and TLS on TCP: the only sockets |
 //! | [`admit`] | connections and failures per address |
 //! | [`operation`] | one file per operation of the protocol |
 //! | [`live`] | who waits for what right now |
@@ -28,6 +29,7 @@ pub mod ledger;
 pub mod link;
 pub mod live;
 pub mod operation;
+mod reception;
 pub mod serve;
 pub mod store;
 mod tasks;

@@ -99,7 +99,7 @@ impl From<StartError> for Problem {
             StartError::Link(LinkError::Listen { .. }) => {
                 Self { message, hint: Some(Word::HintListen), exit: Exit::Failed }
             }
-            StartError::Link(_) | StartError::Address(_) => Self { message, hint: None, exit: Exit::Failed },
+            StartError::Link(_) => Self { message, hint: None, exit: Exit::Failed },
             StartError::Store { .. } | StartError::Recovery(_) => {
                 Self { message, hint: Some(Word::HintDisk), exit: Exit::Disk }
             }

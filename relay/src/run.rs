@@ -69,11 +69,12 @@ fn serve(options: &Options, language: Language) -> Result<(), Problem> {
 /// What a person reads after the start.
 fn welcome(running: &Running, data: &Path, language: Language) {
     let address = &running.first_invite.address;
+    let port = running.address.port();
     let lines = [
         (Word::Address, format!("{address}  ({} {})", Word::ListeningOn.text(language), running.address)),
         (Word::Key, fingerprint_of_link_key(&running.key)),
         (Word::DataFolder, data.display().to_string()),
-        (Word::OpenPort, format!("UDP {}  {}", running.address.port(), Word::OpenPortWhere.text(language))),
+        (Word::OpenPort, format!("UDP {port}, TCP {port}  {}", Word::OpenPortWhere.text(language))),
         (Word::SellersType, "handover relay add INVITE".to_owned()),
     ];
     eprintln!("{} {}", handover_relay::VERSION, Word::Runs.text(language));

@@ -1,42 +1,38 @@
-//! Starting a relay, accepting connections, sweeping, draining.
+//! Starting a relay, sweeping, draining.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use handover_shared::fault::Fault;
 use handover_shared::ids::{LinkKey, Millis};
 use handover_shared::invite::Invite;
 use handover_shared::keys::address::RelayAddress;
 use handover_shared::proof::fingerprint_of_link_key;
-use quinn::{Connection, Endpoint, Incoming, VarInt};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
-use tokio::task::JoinSet;
+use quinn::{Endpoint, VarInt};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use crate::admit::{Admit, Admitted};
+use crate::admit::Admit;
 use crate::cleanup::CleanupError;
 use crate::config::{Config, Limits};
 use crate::home::{Home, HomeError};
 use crate::invite::{self, Secret};
 use crate::ledger::log::Signer;
 use crate::ledger::{Causes, Clock, Ledger, LedgerError, Sqlite};
-use crate::link::{self, LinkError, Peer};
+use crate::link::{self, LinkError};
 use crate::live::Live;
-use crate::operation;
+use crate::reception;
 use crate::store::Segments;
 use crate::store::files::Files;
 use crate::store::shares::Shares;
 use crate::tasks::Tasks;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the last packets may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a drain waits for what is going on.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// Handshakes going on at once above which an address must first show that it is real.
-const UNPROVEN_HANDSHAKES_MAX: usize = 64;
 /// Received bytes on their way to the disk, all transfers together, in KiB.
 const BUDGET_KIB: usize = 256 * 1024;
 /// Large requests that are arriving, all connections together, in KiB.
@@ -57,7 +53,6 @@ pub struct Relay {
     /// KiB of memory for requests that arrive.
     pub(crate) requests: Semaphore,
     stopping: watch::Sender<Stopping>,
-    handshakes: Arc<Semaphore>,
     // These come last: the folder is given up after everything in it is closed, and then whoever waits is told.
     home: Home,
     _gone: oneshot::Sender<()>,
@@ -113,9 +108,6 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
-    /// The relay's work cannot be run.
-    #[error("cannot ask where it listens")]
-    Address(#[source] std::io::Error),
 }
 
 impl Relay {
@@ -150,13 +142,11 @@ impl Relay {
             budget: Arc::new(Semaphore::new(BUDGET_KIB)),
             requests: Semaphore::new(REQUESTS_KIB),
             stopping: watch::Sender::default(),
-            handshakes: Arc::new(Semaphore::new(UNPROVEN_HANDSHAKES_MAX)),
             home,
             _gone: tell_gone,
         });
         relay.recover().await?;
-        let endpoint = link::listen(config.listen, &key)?;
-        let address = endpoint.local_addr().map_err(StartError::Address)?;
+        let link::Listening { quic: endpoint, tcp, address } = link::listen(config.listen, &key)?;
         let first_invite = Invite {
             relay_key: key.public(),
             secret,
@@ -166,7 +156,8 @@ impl Relay {
             },
         };
         relay.home.set_advertised(&first_invite.address)?;
-        relay.tasks.spawn(accept(relay.clone(), endpoint.clone()));
+        relay.tasks.spawn(reception::accept_quic(relay.clone(), endpoint.clone()));
+        relay.tasks.spawn(reception::accept_tcp(relay.clone(), tcp));
         relay.tasks.spawn(sweep(relay.clone()));
         tracing::info!(%address, key = fingerprint_of_link_key(&key.public()), "serves");
         let work = Some(Work { relay, endpoint, gone });
@@ -242,94 +233,6 @@ impl Work {
         // The sender is only dropped, never used.
         if timeout(DRAIN_TIMEOUT, gone).await.is_err() {
             tracing::warn!("the data folder is still in use");
-        }
-    }
-}
-
-async fn accept(relay: Arc<Relay>, endpoint: Endpoint) {
-    loop {
-        let incoming = tokio::select! {
-            () = relay.draining() => return,
-            incoming = endpoint.accept() => match incoming {
-                Some(incoming) => incoming,
-                None => return,
-            },
-        };
-        let Some(admitted) = relay.admit.connect(incoming.remote_address().ip(), Instant::now()) else {
-            incoming.refuse();
-            continue;
-        };
-        match relay.handshakes.clone().try_acquire_owned() {
-            Ok(turn) => relay.tasks.spawn(converse(relay.clone(), incoming, admitted, Some(turn))),
-            Err(_) if incoming.remote_address_validated() => {
-                relay.tasks.spawn(converse(relay.clone(), incoming, admitted, None));
-            }
-            Err(_) => {
-                if incoming.may_retry() && incoming.retry().is_err() {
-                    tracing::debug!("an address could not be asked to prove itself");
-                }
-            }
-        }
-    }
-}
-
-/// One connection from its handshake to its end.
-async fn converse(relay: Arc<Relay>, incoming: Incoming, admitted: Admitted, turn: Option<OwnedSemaphorePermit>) {
-    let Some((connection, peer)) = shake_hands(incoming).await else { return };
-    drop(turn);
-    tracing::debug!(peer = %peer.shown(), address = %peer.address, "connected");
-    let mut streams = JoinSet::new();
-    let idle = Duration::from_millis(relay.limits.idle_ms_max);
-    let code = loop {
-        // [S13.13] The time begins anew whenever a stream begins or ends.
-        let is_idle = streams.is_empty();
-        tokio::select! {
-            () = tokio::time::sleep(idle), if is_idle => {
-                tracing::debug!(peer = %peer.shown(), "nothing went on");
-                break 0;
-            }
-            () = relay.draining() => break Fault::Draining.number().into(),
-            Some(_) = streams.join_next() => {}
-            opened = connection.accept_bi() => match opened {
-                Ok((send, recv)) => {
-                    streams.spawn(operation::answer(relay.clone(), peer.clone(), send, recv));
-                }
-                Err(error) => {
-                    tracing::debug!(peer = %peer.shown(), %error, "disconnected");
-                    break 0;
-                }
-            },
-        }
-    };
-    while streams.join_next().await.is_some() {}
-    connection.close(VarInt::from_u32(code), b"");
-    drop(admitted);
-}
-
-async fn shake_hands(incoming: Incoming) -> Option<(Connection, Peer)> {
-    let address = incoming.remote_address();
-    let connecting = match incoming.accept() {
-        Ok(connecting) => connecting,
-        Err(error) => {
-            tracing::debug!(%address, %error, "no handshake");
-            return None;
-        }
-    };
-    match timeout(HANDSHAKE_TIMEOUT, connecting).await {
-        Ok(Ok(connection)) => {
-            let peer = Peer::of(&connection);
-            if peer.is_none() {
-                connection.close(VarInt::from_u32(Fault::NotAllowed.number().into()), b"");
-            }
-            peer.map(|peer| (connection, peer))
-        }
-        Ok(Err(error)) => {
-            tracing::debug!(%address, %error, "no handshake");
-            None
-        }
-        Err(_) => {
-            tracing::debug!(%address, "the handshake took too long");
-            None
         }
     }
 }

@@ -97,7 +97,9 @@ async fn the_first_start_prints_one_line_and_a_text_for_people() {
     let (code, more, err) = serving.terminate().await;
 
     assert_eq!((code, more.as_str()), (Some(0), ""));
-    for part in ["is running", "SHA256:", &format!("UDP {port}"), "handover relay add INVITE", "Data folder"] {
+    for part in
+        ["is running", "SHA256:", &format!("UDP {port}, TCP {port}"), "handover relay add INVITE", "Data folder"]
+    {
         assert!(err.contains(part), "{part} is missing in:\n{err}");
     }
     assert!(!err.contains("hr1"), "{err}");

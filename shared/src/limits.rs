@@ -63,6 +63,8 @@ pub const SEALED_PAPER_BYTES_MAX: u64 = 64 * 1024;
 pub const READ_ATTEMPTS_MAX: u32 = 3;
 /// Bidirectional streams a client may hold open on one connection.
 pub const STREAMS_MAX: u32 = 16;
+/// The bytes of one data record on TCP. [S11.8]
+pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
 /// Silence after which an end of a connection says that it is there, in milliseconds. [S11.5]
 pub const KEEP_ALIVE_MS: u64 = 4_000;
 /// Silence after which a connection is given up, in milliseconds. [S11.5]

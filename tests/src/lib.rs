@@ -7,7 +7,8 @@
 //! | [`programs`] | builds `handover` and `handover-relay` once per test process and knows where they are |
 //! | [`scratch`] | a folder per test, removed when it passes, kept and named when it fails |
 //! | [`process`] | one process: its output as it comes, signals, a deadline after which it is killed and shown |
-//! | [`proxy`] | a piece of network that can be cut, and can change the address behind which a client is |
+//! | [`proxy`] | a piece of network that can be cut or lose datagrams, and can change the address behind which a client is |
+//! | [`gateway`] | proxies as offices have them |
 //! | [`relay`] | a relay on a loopback port that can be killed and started again |
 //! | [`person`] | a machine with a home of its own that pushes or pulls |
 //! | [`strace`] | makes chosen system calls of a process fail |
@@ -33,6 +34,7 @@ pub mod disk;
 pub mod double;
 pub mod faults_table;
 pub mod fuzz;
+pub mod gateway;
 pub mod log_book;
 pub mod needles;
 pub mod person;

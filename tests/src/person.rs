@@ -35,19 +35,27 @@ pub struct Person {
     home: PathBuf,
     desk: PathBuf,
     language: Language,
+    transport: Option<&'static str>,
 }
 
 impl Person {
     /// Somebody new. Nothing of the real user's environment reaches the programs that this person starts.
     pub fn new(scratch: &Scratch, name: &str) -> Self {
         let desk = scratch.folder(format!("{name}-desk"));
-        Self { home: scratch.join(format!("{name}-home")), desk, language: Language::English }
+        Self { home: scratch.join(format!("{name}-home")), desk, language: Language::English, transport: None }
     }
 
     /// The same machine in another language.
     #[must_use]
     pub fn speaking(&self, language: Language) -> Self {
-        Self { home: self.home.clone(), desk: self.desk.clone(), language }
+        Self { home: self.home.clone(), desk: self.desk.clone(), language, transport: self.transport }
+    }
+
+    /// The same machine, reaching relays over this transport alone: a word of `--transport`.
+    #[must_use]
+    pub fn over(&self, transport: &'static str) -> Self {
+        let (home, desk) = (self.home.clone(), self.desk.clone());
+        Self { home, desk, language: self.language, transport: Some(transport) }
     }
 
     /// The state folder.
@@ -62,11 +70,15 @@ impl Person {
 
     /// `handover` with these arguments, not started.
     pub fn handover(&self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Launch {
-        Launch::new(programs::handover(), &self.desk)
+        let launch = Launch::new(programs::handover(), &self.desk)
             .env("HOME", &self.desk)
             .env("HANDOVER_HOME", &self.home)
-            .args(["--lang", self.language.tag()])
-            .args(arguments)
+            .args(["--lang", self.language.tag()]);
+        match self.transport {
+            Some(transport) => launch.env("HANDOVER_TRANSPORT", transport),
+            None => launch,
+        }
+        .args(arguments)
     }
 
     /// Runs `handover` to its end.

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failure here is a failed test")]
 
+use std::io::{Read, Write};
 use std::net::Ipv4Addr;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use handover_shared::tls::{ExpectedRelay, client_config};
 use handover_tests::double::cage::{Cage, placed};
 use handover_tests::double::seller::{HostileSeller, Pretence, summary};
 use handover_tests::double::seller_wire::{address, endpoint, new_key, runtime, settings};
+use handover_tests::double::tcp_wire::shake;
 use handover_tests::{Launch, Person, RelayProc, Scratch, Tree, data, programs, wait};
 
 #[test] // [S15.5] [S6.7]
@@ -190,22 +192,28 @@ fn a_relay_told_to_listen_on_the_loopback_listens_nowhere_else() {
     let relay = RelayProc::start(&scratch);
     let wanted = format!(":{:04X}", relay.port());
     let sockets = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
-    let listening: Vec<String> = ["/proc/net/udp", "/proc/net/udp6", "/proc/net/tcp", "/proc/net/tcp6"]
-        .iter()
-        .flat_map(|file| sockets(file).lines().skip(1).map(str::to_owned).collect::<Vec<_>>())
-        .filter_map(|line| line.split_whitespace().nth(1).map(str::to_owned))
-        .filter(|local| local.ends_with(&wanted))
-        .collect();
-    assert_eq!(listening, [format!("0100007F{wanted}")], "127.0.0.1, and UDP alone");
+    let listening = |file: &str| -> Vec<String> {
+        let text = sockets(file);
+        let locals = text.lines().skip(1).filter_map(|line| line.split_whitespace().nth(1).map(str::to_owned));
+        locals.filter(|local| local.ends_with(&wanted)).collect()
+    };
+    for file in ["/proc/net/udp", "/proc/net/tcp"] {
+        assert_eq!(listening(file), [format!("0100007F{wanted}")], "{file}: 127.0.0.1, once");
+    }
+    for file in ["/proc/net/udp6", "/proc/net/tcp6"] {
+        assert!(listening(file).is_empty(), "{file}");
+    }
 }
 
-#[test] // [S11.1]
-fn there_is_no_other_protocol_to_fall_back_to() {
+#[test] // [S11.1] [S11.7]
+fn there_is_nothing_weaker_to_fall_back_to() {
     let scratch = Scratch::new();
     let relay = RelayProc::start(&scratch);
     for protocols in [vec![], vec![b"h3".to_vec()], vec![b"handover/0".to_vec()], vec![b"handover/1-plain".to_vec()]] {
         let mut tls = client_config(&new_key(), ExpectedRelay::ToldByOffer).unwrap();
         tls.alpn_protocols = protocols.clone();
+        let over_tcp = runtime().block_on(shake(relay.address(), tls.clone(), Ipv4Addr::LOCALHOST.into()));
+        assert!(over_tcp.is_err(), "{protocols:?} was accepted over TCP");
         let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
         let config = quinn::ClientConfig::new(Arc::new(crypto));
         let outcome = runtime().block_on(async {
@@ -214,10 +222,35 @@ fn there_is_no_other_protocol_to_fall_back_to() {
         });
         assert!(outcome.is_err(), "{protocols:?} was accepted");
     }
+    // What TCP is for is the same TLS; nothing is said on it to whoever speaks anything else.
+    for spoken in [&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], b"\x16\x03\x01\x00\x05hello", b"hr1", &[0; 400]] {
+        let mut socket = std::net::TcpStream::connect(relay.address()).unwrap();
+        socket.set_read_timeout(Some(wait::USUAL)).unwrap();
+        socket.write_all(spoken).unwrap();
+        socket.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut heard = Vec::new();
+        // The end of it may be a reset.
+        drop(socket.read_to_end(&mut heard));
+        let is_alert = heard.is_empty() || heard.starts_with(&[0x15]);
+        assert!(is_alert && heard.len() < 16, "{}", heard.escape_ascii());
+    }
+    let weaker = runtime().block_on(shake(relay.address(), without_the_hybrid(), Ipv4Addr::LOCALHOST.into()));
+    assert!(weaker.is_err(), "a key exchange of yesterday was accepted over TCP");
     let help = Person::new(&scratch, "somebody").run(["help"]).out().to_lowercase();
     for word in ["plaintext", "no-encrypt", "insecure", "cipher"] {
         assert!(!help.contains(word), "{word} is an option");
     }
+}
+
+/// The settings of a client that knows the usual key exchange alone.
+fn without_the_hybrid() -> rustls::ClientConfig {
+    use rustls::crypto::{CryptoProvider, aws_lc_rs};
+    let provider = CryptoProvider { kx_groups: vec![aws_lc_rs::kx_group::X25519], ..aws_lc_rs::default_provider() };
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(provider));
+    let builder = builder.with_protocol_versions(&[&rustls::version::TLS13]).unwrap();
+    let mut config = builder.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+    config.alpn_protocols = vec![b"handover/1".to_vec()];
+    config
 }
 
 #[test] // [S5.5] [S13.12]

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::values::{self, Level, RelayWord};
+use super::values::{self, Level, ProxyWord, RelayWord};
+use crate::link::network::TransportChoice;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -41,6 +42,10 @@ pub(crate) struct Everywhere {
     pub(crate) lang: Option<crate::words::Language>,
     #[arg(long, global = true, value_name = "dir")]
     pub(crate) home: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "transport", default_value = "auto")]
+    pub(crate) transport: TransportWord,
+    #[arg(long, global = true, value_name = "proxy", value_parser = values::proxy)]
+    pub(crate) proxy: Option<ProxyWord>,
     #[arg(short, long, global = true, action = ArgAction::Help)]
     help: Option<bool>,
     #[arg(short = 'V', long, action = ArgAction::Version)]
@@ -52,6 +57,23 @@ pub(crate) enum ColorWhen {
     Auto,
     Always,
     Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TransportWord {
+    Auto,
+    Quic,
+    Tcp,
+}
+
+impl From<TransportWord> for TransportChoice {
+    fn from(word: TransportWord) -> Self {
+        match word {
+            TransportWord::Auto => Self::Auto,
+            TransportWord::Quic => Self::Quic,
+            TransportWord::Tcp => Self::Tcp,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -49,7 +49,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 
 pub(crate) use args::Cli;
-use args::{ColorWhen, Command, Everywhere};
+use args::{ColorWhen, Command, Everywhere, TransportWord};
 use argv::Seen;
 use ask::{Asker, Presence};
 use config::Variables;
@@ -59,9 +59,12 @@ use problem::{Exit, Problem};
 use report::{Asked, Report};
 use screen::{Mode, Screen};
 use style::Style;
+use values::ProxyWord;
 
 use crate::error::Error;
 use crate::home::{HOME_VARIABLE, Home};
+use crate::link::network::TransportChoice;
+use crate::link::proxy::{self, Proxies};
 use crate::stop::{self, Stop};
 use crate::words::{Language, Words};
 
@@ -70,7 +73,7 @@ use crate::words::{Language, Words};
 pub(crate) fn dynamic_keys() -> Vec<String> {
     let without_expectation =
         ["code", "command", "dir", "dir-or-id", "file", "file-or-id", "glob", "invite", "name", "path", "text"];
-    let chosen_from_list = ["policy", "shell", "when"];
+    let chosen_from_list = ["policy", "shell", "transport", "when"];
     let mut keys = help::keys();
     for kind in usage::kinds() {
         if !without_expectation.contains(&kind.as_str()) && !chosen_from_list.contains(&kind.as_str()) {
@@ -130,12 +133,14 @@ pub(crate) struct Context {
     pub(crate) stop: Stop,
     pub(crate) signals: signals::Signals,
     explicit_home: Option<PathBuf>,
+    transport: TransportChoice,
+    proxies: Proxies,
 }
 
 impl Context {
     /// This machine's files.
     pub(crate) fn home(&self) -> Result<Home, Error> {
-        Home::open(self.explicit_home.as_deref())
+        Ok(Home::open(self.explicit_home.as_deref())?.reaching(self.transport, self.proxies.clone()))
     }
 
     /// How things look.
@@ -258,6 +263,7 @@ fn parse(args: &[OsString], seen: &[Seen], variables: &Variables, style: &mut St
         _ => Unparsed::Problem(usage::explain(&error, &argv::command_path(seen), &style.words)),
     })?;
     style.paint = screen::paint(cli.everywhere.color, variables);
+    check(&cli.everywhere, seen, &style.words).map_err(Unparsed::Problem)?;
     Ok(cli)
 }
 
@@ -291,13 +297,39 @@ async fn dispatch(cli: Cli, screen: Arc<Screen>, variables: Variables, path: &st
     let (stopper, stop) = stop::pair();
     let signals = signals::Signals::listen(stopper, report.clone());
     let asker = Arc::new(Asker::new(screen.clone(), presence, signals.clone()));
-    let context = Context { screen, report, asker, variables, stop, signals, explicit_home: everywhere.home };
+    let proxies = proxies(everywhere.proxy, &variables);
+    let (explicit_home, transport) = (everywhere.home, everywhere.transport.into());
+    let context = Context { screen, report, asker, variables, stop, signals, explicit_home, transport, proxies };
     context.report.object(json::started(path, time::now()));
     let ticking = tokio::spawn(tick(context.report.clone()));
     let result = Box::pin(commands::run(command, &context)).await;
     ticking.abort();
     context.report.finish();
     end(result, &context)
+}
+
+/// The proxies that were asked for, or those of the environment.
+fn proxies(word: Option<ProxyWord>, variables: &Variables) -> Proxies {
+    let asked = match word {
+        None => proxy::Asked::Nothing,
+        Some(ProxyWord::NoProxy) => proxy::Asked::NoProxy,
+        Some(ProxyWord::Proxy(proxy)) => proxy::Asked::Proxy(proxy),
+    };
+    // What is no text is no address either, and is not understood when it is needed.
+    Proxies::new(asked, |name| variables.get(name).map(|value| value.to_string_lossy().into_owned()))
+}
+
+/// Faults of options that only show when they are taken together, or with where they were given.
+fn check(everywhere: &Everywhere, seen: &[Seen], words: &Words) -> Result<(), Problem> {
+    let Some(ProxyWord::Proxy(proxy)) = &everywhere.proxy else { return Ok(()) };
+    let usage = |message, hint| Err(Problem::new("usage", Exit::Usage, message, hint));
+    if proxy.has_credentials() && argv::value(seen, "proxy").is_some() {
+        return usage(crate::t!(words, "usage-proxy-credentials"), crate::t!(words, "hint-proxy-credentials"));
+    }
+    if everywhere.transport == TransportWord::Quic {
+        return usage(crate::t!(words, "usage-proxy-quic"), crate::t!(words, "hint-proxy-quic"));
+    }
+    Ok(())
 }
 
 async fn tick(report: Arc<Report>) {

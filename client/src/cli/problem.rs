@@ -12,6 +12,7 @@ use super::time::moment;
 use super::units::size;
 use crate::error::Error;
 use crate::home::transfers::Role;
+use crate::link::proxy::{BadProxy, ProxyFault};
 use crate::private::escaped;
 use crate::t;
 
@@ -76,6 +77,7 @@ pub(crate) fn of(error: &Error, side: Option<Role>, style: &Style) -> Problem {
         | Error::StdinNotResumable => of_source(error, style),
         Error::NoRelay
         | Error::Unreachable { .. }
+        | Error::Proxy { .. }
         | Error::Version { .. }
         | Error::RelayKey { .. }
         | Error::Lost { .. }
@@ -175,6 +177,7 @@ fn of_relay(error: &Error, side: Option<Role>, style: &Style) -> Problem {
             t!(words, "problem-unreachable", relay = address.clone(), reason = reason(source, style)),
             t!(words, "hint-unreachable"),
         ),
+        Error::Proxy { proxy, relay, fault } => of_proxy(proxy, relay, fault, style),
         // Nothing failed here and trying again changes nothing: the relay does not serve this version.
         Error::Version { address } => (
             "relay-version",
@@ -210,6 +213,30 @@ fn of_relay(error: &Error, side: Option<Role>, style: &Style) -> Problem {
         ),
     };
     Problem::new(code, exit, message, hint)
+}
+
+fn of_proxy(proxy: &str, relay: &str, fault: &ProxyFault, style: &Style) -> (&'static str, Exit, String, String) {
+    let words = &style.words;
+    let why = match fault {
+        ProxyFault::Variable { variable, fault } => {
+            let message = match fault {
+                BadProxy::NotUnderstood => t!(words, "problem-proxy-variable", variable = *variable),
+                BadProxy::Unsupported => t!(words, "problem-proxy-kind", variable = *variable),
+            };
+            return ("proxy", Exit::Usage, message, t!(words, "expects-proxy"));
+        }
+        ProxyFault::Unreachable(source) => reason(source, style),
+        ProxyFault::Credentials => t!(words, "proxy-credentials"),
+        ProxyFault::Status(status) => t!(words, "proxy-status", status = status.to_string()),
+        ProxyFault::Reply(reply) => t!(words, "proxy-reply", reply = reply.to_string()),
+        ProxyFault::Garbled => t!(words, "proxy-garbled"),
+    };
+    let hint = match fault {
+        ProxyFault::Credentials => t!(words, "hint-proxy-credentials"),
+        _ => t!(words, "hint-proxy"),
+    };
+    let message = t!(words, "problem-proxy", proxy = proxy.to_owned(), relay = relay.to_owned(), reason = why);
+    ("proxy", Exit::Network, message, hint)
 }
 
 fn of_local(error: &Error, style: &Style) -> Problem {

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::style::{Style, Tone, columns, shortened};
 use super::units::{percent, size, size_of, span, speed};
 use crate::event::{Progress, Stage, StallCause};
+use crate::link::network::Transport;
 use crate::private::escaped;
 use crate::t;
 
@@ -81,6 +82,8 @@ pub(crate) struct View {
     pub(crate) speed: Option<f64>,
     pub(crate) eta_seconds: Option<u64>,
     pub(crate) stalled: Option<(u32, StallCause)>,
+    /// What the relay is reached over.
+    pub(crate) transport: Option<Transport>,
     /// Seconds since anything moved, once they are many.
     pub(crate) still_seconds: Option<u64>,
     /// Bytes of an earlier run.
@@ -166,6 +169,10 @@ fn counted(style: &Style, view: &View) -> Vec<String> {
             parts.push(t!(words, "progress-files", done = progress.files_done, total = total));
         }
         None => parts.push(t!(words, "count-files", count = progress.files_done)),
+    }
+    // What is usual is not told.
+    if view.transport == Some(Transport::Tcp) {
+        parts.push(style.tone(Tone::Dim, &Transport::Tcp.to_string()));
     }
     let packed = progress.bytes_done.saturating_sub(view.resumed_bytes) as f64 / progress.wire_bytes.max(1) as f64;
     if view.stage == Some(Stage::Sending) && progress.wire_bytes >= PACKED_BYTES_MIN && packed >= PACKED_MIN {
@@ -293,6 +300,19 @@ mod tests {
         let chinese = Style::plain(Language::Chinese);
         let line = total_line(&chinese, &sending());
         assert!(line.starts_with("  发送中") && line.contains("62 %") && line.contains("剩余约 10 秒"), "{line}");
+    }
+
+    #[test]
+    fn a_fallback_is_told_and_the_usual_is_not() {
+        let mut style = Style::plain(Language::English);
+        style.width = 100;
+        let over = |transport| total_line(&style, &View { transport, ..sending() });
+        assert_eq!(
+            over(Some(Transport::Tcp)),
+            "  Sending      62 %  2.0/3.2 GB  118 MB/s  ETA 10 s  700/1 204 files  tcp  packed 4.1x"
+        );
+        assert!(!over(Some(Transport::Quic)).contains("quic"));
+        assert!(!over(None).contains("tcp"));
     }
 
     #[test]

@@ -409,7 +409,8 @@ impl Report {
                 live.view.progress.files_total = Some(found.files);
                 live.view.progress.bytes_total = found.bytes;
             }
-            Event::RelayReached { address, embedded, .. } => {
+            Event::RelayReached { address, embedded, transport, .. } => {
+                live.view.transport = Some(*transport);
                 live.relay.clone_from(address);
                 live.embedded = if *embedded { Embedded::Yes } else { Embedded::No };
                 live.view.stalled = None;

@@ -20,9 +20,14 @@ pub(crate) fn looks_like_invite(text: &str) -> bool {
     starts_with_letters(text, "hr1")
 }
 
+/// Whether a text is an address with a name and a password before it.
+fn looks_like_credentials(text: &str) -> bool {
+    text.rsplit_once('@').is_some_and(|(before, _)| before.contains(':'))
+}
+
 /// Typed text for a message.
 pub(crate) fn shown(text: &str) -> String {
-    if looks_like_code(text) || looks_like_invite(text) {
+    if looks_like_code(text) || looks_like_invite(text) || looks_like_credentials(text) {
         return "…".into();
     }
     let safe = escaped(text.as_bytes());
@@ -44,9 +49,16 @@ mod tests {
 
     #[test]
     fn codes_and_invites_are_not_repeated() {
-        for secret in
-            ["ho1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxg76n6@relay", "HO1XYZ", " ho1", "hr1abc@relay", "handover:x"]
-        {
+        for secret in [
+            "ho1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxg76n6@relay",
+            "HO1XYZ",
+            " ho1",
+            "hr1abc@relay",
+            "handover:x",
+            "http://wang:secret@proxy",
+            "ftp://wang:secret@proxy/",
+            "wang:secret@proxy",
+        ] {
             assert_eq!(shown(secret), "…", "{secret}");
         }
         assert_eq!(shown("customers"), "customers");

@@ -4,6 +4,7 @@
 use handover_shared::invite::Invite;
 use handover_shared::keys::code::RelayAddress;
 
+use crate::link::proxy::Proxy;
 use crate::words::Language;
 
 /// A value that is not understood.
@@ -33,6 +34,26 @@ impl std::fmt::Debug for RelayWord {
             Self::Address(address) => write!(f, "Address({address})"),
             Self::Invite(_) => f.write_str("Invite(…)"),
         }
+    }
+}
+
+/// What `--proxy` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ProxyWord {
+    /// None, whatever the environment says.
+    NoProxy,
+    /// This one.
+    Proxy(Proxy),
+}
+
+/// The word that asks for no proxy.
+pub(crate) const NO_PROXY: &str = "none";
+
+/// Reads `none` or the address of a proxy.
+pub(crate) fn proxy(text: &str) -> Result<ProxyWord, NotUnderstood> {
+    match text {
+        NO_PROXY => Ok(ProxyWord::NoProxy),
+        text => text.parse().map(ProxyWord::Proxy).or(Err(NotUnderstood)),
     }
 }
 

@@ -6,6 +6,7 @@
 //! | `identity.toml` | name and organisation shown with it |
 //! | `link.key` | the seed of the key that authenticates connections of this machine as a seller |
 //! | `relays.toml` | the relay book |
+//! | `reached.toml` | which relays were last reached over TCP |
 //! | `transfers/N/` | everything about transfer N: [`transfers`] |
 //! | `relay/` | the data folder of the relay inside a push without a relay |
 //!
@@ -21,6 +22,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+use crate::link::network::{Network, TransportChoice};
+use crate::link::proxy::Proxies;
 
 /// The environment variable that puts state and configuration into one folder.
 pub const HOME_VARIABLE: &str = "HANDOVER_HOME";
@@ -30,6 +33,7 @@ pub const HOME_VARIABLE: &str = "HANDOVER_HOME";
 pub struct Home {
     state: PathBuf,
     config: PathBuf,
+    network: Network,
 }
 
 impl Home {
@@ -47,7 +51,20 @@ impl Home {
         // Absolute, so that a later change of the working folder does not matter.
         let state =
             fs::canonicalize(&state).map_err(|source| Error::disk("opening the state folder", &state, source))?;
-        Ok(Self { state, config })
+        let network = Network::new(TransportChoice::Auto, Proxies::default(), Some(state.join("reached.toml")));
+        Ok(Self { state, config, network })
+    }
+
+    /// The same files, with relays reached over these transports and through these proxies.
+    #[must_use]
+    pub fn reaching(self, choice: TransportChoice, proxies: Proxies) -> Self {
+        let network = Network::new(choice, proxies, Some(self.state.join("reached.toml")));
+        Self { network, ..self }
+    }
+
+    /// How relays are reached.
+    pub fn network(&self) -> &Network {
+        &self.network
     }
 
     /// The folder of everything that must survive.

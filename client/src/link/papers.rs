@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use handover_link::WriteError;
 use handover_shared::fault::Fault;
 use handover_shared::ids::{Millis, TransferId};
 use handover_shared::protocol::message::{Collect, Deposit, Reply, Request};
@@ -41,17 +42,18 @@ impl Relay {
             match tokio::time::timeout(PIECE_TIMEOUT, send.write_all(piece)).await {
                 Ok(Ok(())) => {}
                 // The relay has said why.
-                Ok(Err(quinn::WriteError::Stopped(_))) => break,
+                Ok(Err(WriteError::Stopped)) => break,
                 Ok(Err(error)) => return Err(self.lost(&error.to_string())),
                 Err(_elapsed) => return Err(self.lost("the relay takes nothing")),
             }
         }
-        if send.finish().is_err() {
-            tracing::debug!("the relay closed its reading half early");
-        }
+        send.finish();
         match tokio::time::timeout(DURABLE_TIMEOUT, replies.next()).await {
             Ok(reply) => match reply? {
-                Some(Reply::Deposited(at)) => Ok(at.time),
+                Some(Reply::Deposited(at)) => {
+                    replies.end().await;
+                    Ok(at.time)
+                }
                 Some(other) => Err(unexpected(other)),
                 None => Err(Error::RelayMisbehaved("finished without an answer")),
             },
@@ -66,9 +68,7 @@ impl Relay {
     pub async fn collect(&self, transfer: TransferId, kind: PaperKind) -> Result<Option<SealedPaper>, Error> {
         let request = Request::Collect(Collect { transfer, kind: kind.number() });
         let (mut send, mut replies) = self.open(&request).await?;
-        if send.finish().is_err() {
-            tracing::debug!("the relay closed its reading half early");
-        }
+        send.finish();
         let reply = tokio::time::timeout(PIECE_TIMEOUT, replies.next()).await;
         let reply = reply.unwrap_or_else(|_elapsed| Err(self.lost("no answer in time")))?;
         let collected = match reply {
@@ -86,6 +86,7 @@ impl Relay {
         let sealed = replies.block_in_time(bytes, PIECE_TIMEOUT).await?;
         let sealed = sealed.map(|sealed| sealed.to_vec()).filter(|sealed| !sealed.is_empty());
         let sealed = sealed.ok_or(Error::RelayMisbehaved("sends an empty paper"))?;
+        replies.end().await;
         Ok(Some(SealedPaper { time: collected.time, sealed }))
     }
 

@@ -5,21 +5,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use handover_link::{ReadError, ReadExactError, RecvStream};
 use handover_shared::fault::Fault;
 use handover_shared::protocol::message::{HEADER_BYTES, Header, Reply};
 
 use crate::error::Error;
 
+/// How long the end of an answer may take to follow it.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// The receiving half of an operation: replies first, raw blocks where the operation has them.
 pub struct Replies {
-    receive: quinn::RecvStream,
+    receive: RecvStream,
     address: String,
     /// Raw bytes of blocks that came, those of an unfinished one included.
     meter: Arc<AtomicU64>,
 }
 
 impl Replies {
-    pub(super) fn new(receive: quinn::RecvStream, address: String) -> Self {
+    pub(super) fn new(receive: RecvStream, address: String) -> Self {
         Self { receive, address, meter: Arc::default() }
     }
 
@@ -31,7 +35,7 @@ impl Replies {
         let mut header = [0u8; HEADER_BYTES];
         match self.receive.read_exact(&mut header).await {
             Ok(()) => {}
-            Err(quinn::ReadExactError::FinishedEarly(0)) => return Ok(None),
+            Err(ReadExactError::FinishedEarly(0)) => return Ok(None),
             Err(error) => return Err(self.broken(error)),
         }
         let header = Header::of_bytes(header).map_err(|_fault| Error::RelayMisbehaved("sent an impossible length"))?;
@@ -48,14 +52,14 @@ impl Replies {
     pub async fn block(&mut self, bytes: usize) -> Result<Option<BytesMut>, Error> {
         let mut block = BytesMut::with_capacity(bytes);
         while block.len() < bytes {
-            match self.receive.read_chunk(bytes - block.len(), true).await {
+            match self.receive.read_chunk(bytes - block.len()).await {
                 Ok(Some(chunk)) => {
-                    self.meter.fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed);
-                    block.extend_from_slice(&chunk.bytes);
+                    self.meter.fetch_add(chunk.len() as u64, Ordering::Relaxed);
+                    block.extend_from_slice(&chunk);
                 }
                 Ok(None) if block.is_empty() => return Ok(None),
                 Ok(None) => return Err(self.lost("the stream ended inside a block")),
-                Err(error) => return Err(self.read_error(error)),
+                Err(error) => return Err(self.read_error(&error)),
             }
         }
         Ok(Some(block))
@@ -92,25 +96,34 @@ impl Replies {
 
     /// Tells the relay that nothing more is wanted.
     pub fn stop(&mut self) {
-        if self.receive.stop(0u32.into()).is_err() {
-            tracing::debug!("the stream was over already");
+        self.receive.stop(0);
+    }
+
+    /// Takes the end of a stream whose last answer has come, so that its connection can carry another where it carries
+    /// one at a time. It comes together with the answer, or is not worth waiting for.
+    pub(super) async fn end(&mut self) {
+        if let RecvStream::Tcp(half) = &mut self.receive
+            && tokio::time::timeout(END_TIMEOUT, half.read_chunk(1)).await.is_err()
+        {
+            tracing::debug!("an answer came without its end");
         }
     }
 
-    fn broken(&self, error: quinn::ReadExactError) -> Error {
+    fn broken(&self, error: ReadExactError) -> Error {
         match error {
-            quinn::ReadExactError::FinishedEarly(_) => self.lost("the stream ended inside a message"),
-            quinn::ReadExactError::ReadError(error) => self.read_error(error),
+            ReadExactError::FinishedEarly(_) => self.lost("the stream ended inside a message"),
+            ReadExactError::Read(error) => self.read_error(&error),
         }
     }
 
-    fn read_error(&self, error: quinn::ReadError) -> Error {
-        match error {
-            quinn::ReadError::Reset(code) => match u16::try_from(code.into_inner()).ok().and_then(Fault::of_number) {
-                Some(fault) => Error::Refused { fault, number: None, time: None },
-                None => self.lost("the stream was reset"),
-            },
-            other => self.lost(&other.to_string()),
+    fn read_error(&self, error: &ReadError) -> Error {
+        let fault = match error {
+            ReadError::Reset(code) => u16::try_from(*code).ok().and_then(Fault::of_number),
+            ReadError::Lost(how) => how.fault(),
+        };
+        match fault {
+            Some(fault) => Error::Refused { fault, number: None, time: None },
+            None => self.lost(&error.to_string()),
         }
     }
 

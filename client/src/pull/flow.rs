@@ -66,9 +66,7 @@ impl Flow {
         self.stop().await;
         let asking = async {
             let (mut send, mut replies) = relay.open(&Request::Fetch(Fetch { transfer, from })).await?;
-            if send.finish().is_err() {
-                tracing::debug!("the relay closed its reading half early");
-            }
+            send.finish();
             match replies.next().await? {
                 Some(Reply::Fetching(fetching)) => Ok((fetching, replies)),
                 Some(other) => Err(unexpected(other)),

@@ -28,6 +28,7 @@ use crate::error::Error;
 use crate::event::{Event, Observer, Stage};
 use crate::home::Home;
 use crate::home::transfers::{Facts, Folder, Held, Role, State};
+use crate::link::network::Network;
 use crate::link::{Relay, unexpected};
 use crate::private::Private;
 use crate::stop::Stop;
@@ -107,12 +108,13 @@ pub async fn look(
     let code = options.ticket.code;
     let (fresh, offer) = tokio::select! {
         () = stop.asked() => return Err(Error::Interrupted),
-        asked = ask_relay(&address, &keys, code) => asked?,
+        asked = ask_relay(home.network(), &address, &keys, code) => asked?,
     };
     observer.event(Event::RelayReached {
         address: address.to_string(),
         fingerprint: fresh.relay.fingerprint(),
         embedded: false,
+        transport: fresh.relay.transport(),
     });
     if options.to_stdout && (offer.summary.files != 1 || offer.summary.links != 0) {
         return Err(Error::NotOneFile);
@@ -202,7 +204,12 @@ fn ended(state: State) -> Option<Fault> {
 }
 
 /// Connects, peeks, and checks the offer against the connection. Nothing is tried again: the person is waiting.
-async fn ask_relay(address: &RelayAddress, keys: &CodeKeys, code: Code) -> Result<(Fresh, OpenedOffer), Error> {
+async fn ask_relay(
+    network: &Network,
+    address: &RelayAddress,
+    keys: &CodeKeys,
+    code: Code,
+) -> Result<(Fresh, OpenedOffer), Error> {
     let mut machine = Buyer::new(Start::Look, now());
     let mut seed = Zeroizing::new([0; 32]);
     OsEntropy.fill(&mut seed[..]);
@@ -212,7 +219,7 @@ async fn ask_relay(address: &RelayAddress, keys: &CodeKeys, code: Code) -> Resul
     while let Some(output) = machine.poll() {
         match (output, &connected) {
             (Output::Connect, _) => {
-                connected = Some(Relay::connect(address, ExpectedRelay::ToldByOffer, &link).await?);
+                connected = Some(Relay::connect(network, address, ExpectedRelay::ToldByOffer, &link).await?);
                 machine.handle(now(), Input::Connected);
             }
             (Output::Peek, Some(relay)) => {

@@ -14,7 +14,8 @@ impl Run {
     /// Makes a connection; not finding anybody is no error.
     pub(super) async fn connect(&mut self) -> Result<Input, Error> {
         self.observer.event(Event::Stage(Stage::Connecting));
-        let connecting = Relay::connect(&self.address, ExpectedRelay::Key(self.relay_key), &self.link);
+        let connecting =
+            Relay::connect(self.home.network(), &self.address, ExpectedRelay::Key(self.relay_key), &self.link);
         let connected = tokio::select! {
             () = self.stop.asked() => return Err(Error::Interrupted),
             connected = connecting => connected,
@@ -25,6 +26,7 @@ impl Run {
                     address: self.address.to_string(),
                     fingerprint: relay.fingerprint(),
                     embedded: false,
+                    transport: relay.transport(),
                 });
                 self.relay = Some(relay);
                 Ok(Input::Connected)

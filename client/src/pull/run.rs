@@ -65,7 +65,7 @@ pub(super) async fn take(
 
 /// A run.
 pub(super) struct Run {
-    home: Home,
+    pub(super) home: Home,
     held: Held,
     facts: Facts,
     secrets: Secrets,
@@ -213,9 +213,23 @@ impl Run {
     async fn claim(&mut self) -> Result<Input, Error> {
         let Some(relay) = &self.relay else { return Ok(Input::LinkLost) };
         let claiming = Claiming::of(&self.home, &self.secrets, self.offer.clone(), self.link.public())?;
-        let (claim, text, signature) = claiming.claim(relay.channel()?, now())?;
+        // A claim holds on the connection that it is made for, and on no other [S10.5].
+        let begun = tokio::select! {
+            () = self.stop.asked() => return Err(Error::Interrupted),
+            begun = relay.begin() => begun,
+        };
+        let begun = match begun {
+            Ok(begun) => begun,
+            Err(error) => return self.failed(error).await,
+        };
+        let (claim, text, signature) = claiming.claim(begun.channel, now())?;
         kept::write_statement(&self.held, kept::Kept::Claim, &text, &signature)?;
-        match self.ask(&Request::Claim(claim)).await {
+        let claim = Request::Claim(claim);
+        let answer = tokio::select! {
+            () = self.stop.asked() => return Err(Error::Interrupted),
+            answer = begun.ask(&claim) => answer,
+        };
+        match answer {
             Ok(Reply::Released(released)) => {
                 let key = claiming.open(&released)?;
                 // [S15.1] The key is durable before success is reported; the code has done its work.

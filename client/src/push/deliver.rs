@@ -360,6 +360,9 @@ impl<T: Transfer> Run<'_, T> {
             Heard::Input(input) => self.tell_machine(input),
             Heard::Snapshot(snapshot) => self.on_snapshot(*snapshot)?,
             Heard::Failed(Error::Unreachable { .. }) => self.tell_machine(Input::Lost(Trouble::Unreachable)),
+            Heard::Failed(Error::Proxy { fault, .. }) if fault.is_passing() => {
+                self.tell_machine(Input::Lost(Trouble::Unreachable));
+            }
             Heard::Failed(Error::Lost { .. }) => self.tell_machine(Input::Lost(Trouble::Lost)),
             Heard::Failed(Error::Refused { fault, number, time }) => {
                 let refused = Refused { number, time, ..fault.into() };
@@ -422,14 +425,17 @@ impl<T: Transfer> Run<'_, T> {
     }
 
     fn tick(&mut self) -> Result<(), Error> {
-        let traffic = self.it.session.traffic();
-        if let (Some(now), Some(before)) = (traffic, self.traffic)
-            && now.pieces_sent > before.pieces_sent
-            && now.confirmations > before.confirmations
-        {
-            self.tell_machine(Input::Moved);
+        match (self.it.session.traffic(), self.traffic) {
+            (Some(now), Some(before))
+                if now.pieces_sent > before.pieces_sent && now.confirmations > before.confirmations =>
+            {
+                self.tell_machine(Input::Moved);
+                self.traffic = Some(now);
+            }
+            // One may come long after the other.
+            (Some(_), Some(_)) => {}
+            (traffic, _) => self.traffic = traffic,
         }
-        self.traffic = traffic;
         self.ahead.measure(Instant::now(), self.delivered.saturating_mul(self.it.block_bytes));
         self.tell_machine(Input::Tick);
         self.progress(Tell::Changes);

@@ -11,6 +11,7 @@ use crate::embedded::{EmbeddedError, EmbeddedRelay};
 use crate::error::Error;
 use crate::home::Home;
 use crate::home::transfers::Facts;
+use crate::link::network::Network;
 
 /// The relay of a run: how to reach it, and the relay itself if it is in here.
 pub struct Reachable {
@@ -30,7 +31,7 @@ impl Reachable {
     pub async fn open(home: &Home, place: &Place, before: Option<&Facts>) -> Result<Self, Error> {
         let own = Arc::new(home.link_secret()?);
         let elsewhere = |address: &RelayAddress, key: LinkKey| Self {
-            target: Target { address: address.clone(), key, own: own.clone() },
+            target: Target { address: address.clone(), key, own: own.clone(), network: home.network().clone() },
             shown: address.clone(),
             embedded: None,
         };
@@ -43,7 +44,8 @@ impl Reachable {
                     Err(EmbeddedError::Held(error)) => return Err(embedding(home)?.unwrap_or(error)),
                     other => other?,
                 };
-                let target = Target { address: embedded.loopback(), key: embedded.key(), own };
+                let network = Network::default();
+                let target = Target { address: embedded.loopback(), key: embedded.key(), own, network };
                 Ok(Self { target, shown: embedded.address().clone(), embedded: Some(embedded) })
             }
         }

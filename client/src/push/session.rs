@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use handover_link::SendStream;
 use handover_shared::ids::{BlockCount, LinkKey, TransferId};
 use handover_shared::keys::code::RelayAddress;
 use handover_shared::protocol::message::{Complete, Create, Named, Reply, Request, Snapshot, Watch};
@@ -13,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::error::Error;
+use crate::link::network::Network;
 use crate::link::{Relay, Replies, Traffic, unexpected};
 
 /// Replies of streams that wait to be heard. While there are so many, no more are read: a relay that says much has to
@@ -28,6 +30,8 @@ pub struct Target {
     pub key: LinkKey,
     /// As whom.
     pub own: Arc<LinkSecret>,
+    /// By which ways.
+    pub network: Network,
 }
 
 impl Target {
@@ -36,7 +40,7 @@ impl Target {
     /// # Errors
     /// As [`Relay::connect`].
     pub async fn connect(&self) -> Result<Relay, Error> {
-        Relay::connect(&self.address, ExpectedRelay::Key(self.key), &self.own).await
+        Relay::connect(&self.network, &self.address, ExpectedRelay::Key(self.key), &self.own).await
     }
 }
 
@@ -240,16 +244,14 @@ impl Voice {
     }
 }
 
-async fn write_blocks(mut send: quinn::SendStream, mut outgoing: mpsc::UnboundedReceiver<Bytes>) {
+async fn write_blocks(mut send: SendStream, mut outgoing: mpsc::UnboundedReceiver<Bytes>) {
     while let Some(block) = outgoing.recv().await {
         if let Err(error) = send.write_chunk(block).await {
             tracing::debug!(%error, "a block could not be sent");
             return;
         }
     }
-    if send.finish().is_err() {
-        tracing::debug!("the relay closed its reading half early");
-    }
+    send.finish();
 }
 
 async fn hear_durable(mut replies: Replies, voice: &Voice) {

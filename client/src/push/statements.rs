@@ -110,7 +110,9 @@ pub struct Terms<'a> {
     pub block_size: BlockSize,
     /// At most so many blocks will come.
     pub blocks_max: BlockCount,
-    /// When it ends, by the relay's clock.
+    /// When it is made, by the relay's clock.
+    pub created: Millis,
+    /// When it ends, by the same clock.
     pub expires: Millis,
 }
 
@@ -139,7 +141,7 @@ pub fn announce(
         summary: summary.digest(),
         agreement: Agreement::None,
         block_bytes: terms.block_size,
-        created: relay.welcome().time.into(),
+        created: terms.created.into(),
         expires: terms.expires.into(),
     };
     let internal = |fault: proof::ProofFault| Error::Internal(fault.to_string());

@@ -10,7 +10,7 @@ use handover_shared::fault::Fault;
 use handover_shared::ids::{BlockCount, BlockSize, Millis};
 use handover_shared::keys::Secret;
 use handover_shared::keys::code::{Code, Ticket};
-use handover_shared::protocol::message::Phase;
+use handover_shared::protocol::message::{Phase, Welcome};
 use handover_shared::protocol::seller::{Afterwards, Reached, Seller, Start};
 use zeroize::Zeroizing;
 
@@ -201,14 +201,21 @@ impl Run<'_> {
         self.observer.event(Event::Scanned(scanned.clone()));
         self.observer.event(Event::Stage(Stage::Connecting));
         let relay = self.stoppable(reachable.target.connect()).await?;
+        self.stoppable(async { relay.welcome().await.map(drop) }).await?;
         let address = reachable.shown.to_string();
         let embedded = reachable.embedded.is_some();
-        self.observer.event(Event::RelayReached { address, fingerprint: relay.fingerprint(), embedded });
+        self.observer.event(Event::RelayReached {
+            address,
+            fingerprint: relay.fingerprint(),
+            embedded,
+            transport: relay.transport(),
+        });
         self.enrol(&relay, place, reachable).await?;
         let block_size = BlockSize::for_total(scanned.bytes);
-        let blocks_max = blocks_needed(&scanned, block_size, relay.welcome().transfer_bytes_max)?;
-        let expires = expiry(&relay, expires_ms)?;
-        let terms = Terms { label: &label, scanned: &scanned, block_size, blocks_max, expires };
+        let welcome = relay.welcome().await?;
+        let blocks_max = blocks_needed(&scanned, block_size, welcome.transfer_bytes_max)?;
+        let (created, expires) = (welcome.time, expiry(welcome, expires_ms)?);
+        let terms = Terms { label: &label, scanned: &scanned, block_size, blocks_max, created, expires };
         let (announced, secrets) = announce(held, &self.owner, &relay, &terms)?;
         held.store_secrets(&secrets)?;
         tracing::debug!(transfer = %announced.transfer, ?block_size, "announces");
@@ -239,7 +246,7 @@ impl Run<'_> {
         };
         match invite {
             Some(invite) => watch::enrol(relay, invite).await?,
-            None if relay.welcome().enrolled => {}
+            None if relay.welcome().await?.enrolled => {}
             None => return Err(Error::Refused { fault: Fault::NotEnrolled, number: None, time: None }),
         }
         if let Place::Invited(invite) = place {
@@ -373,7 +380,10 @@ impl Run<'_> {
             window: BlockCount((WINDOW_BYTES / block_bytes).max(1)),
         };
         let watcher = Watcher::new(Lock::Held(held))?;
-        let watcher = if relay.is_some() { watcher.reached_before() } else { watcher };
+        let watcher = match &relay {
+            Some(relay) => watcher.reached_before(relay.transport()),
+            None => watcher,
+        };
         let delivery = Delivery {
             machine: Seller::new(start, Millis(0)),
             session: Session::new(reachable.target.clone(), announced.transfer, relay),
@@ -525,8 +535,7 @@ fn default_label(sources: &[Source]) -> Result<String, Error> {
 }
 
 /// When it ends, by the relay's clock, within what the relay allows.
-fn expiry(relay: &Relay, wanted_ms: Option<u64>) -> Result<Millis, Error> {
-    let welcome = relay.welcome();
+fn expiry(welcome: &Welcome, wanted_ms: Option<u64>) -> Result<Millis, Error> {
     let ms = wanted_ms.unwrap_or(welcome.expiry_ms_default);
     if ms > welcome.expiry_ms_max {
         let latest = welcome.time.plus(welcome.expiry_ms_max);

@@ -21,6 +21,7 @@ use crate::event::{Event, Observer, ReceiptFacts};
 use crate::home::transfers::{Facts, Folder, Held, State};
 use crate::home::write_private;
 use crate::link::Relay;
+use crate::link::network::Transport;
 use crate::private::Private;
 use crate::push::statements::{Announced, read_text};
 
@@ -74,7 +75,8 @@ pub struct Watcher<'a> {
     refused_seen: u64,
     deleted: Option<Millis>,
     receipt: Option<ReceiptFacts>,
-    reached: bool,
+    /// What the relay was last told to be reached over.
+    reached: Option<Transport>,
 }
 
 impl<'a> Watcher<'a> {
@@ -92,21 +94,22 @@ impl<'a> Watcher<'a> {
             refused_seen: 0,
             deleted: None,
             receipt: None,
-            reached: false,
+            reached: None,
         })
     }
 
     /// Takes note that the relay's arrival was told already.
-    pub fn reached_before(mut self) -> Self {
-        self.reached = true;
+    pub fn reached_before(mut self, transport: Transport) -> Self {
+        self.reached = Some(transport);
         self
     }
 
-    /// Tells, once, that the relay was reached.
+    /// Tells that the relay was reached, unless it was over this transport before.
     pub fn reached(&mut self, relay: &Relay, observer: &dyn Observer) {
-        if !std::mem::replace(&mut self.reached, true) {
+        let transport = relay.transport();
+        if self.reached.replace(transport) != Some(transport) {
             let (address, fingerprint) = (relay.address().to_string(), relay.fingerprint());
-            observer.event(Event::RelayReached { address, fingerprint, embedded: self.embedded });
+            observer.event(Event::RelayReached { address, fingerprint, embedded: self.embedded, transport });
         }
     }
 

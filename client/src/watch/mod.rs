@@ -27,6 +27,7 @@ use crate::event::{Observer, Progress, ReceiptFacts};
 use crate::home::Home;
 use crate::home::relays::KnownRelay;
 use crate::home::transfers::{Facts, Folder, Role, State};
+use crate::link::network::Network;
 use crate::link::{Relay, unexpected};
 use crate::push::statements::Announced;
 use crate::push::watching::{Delivery, NothingToSend, Session, Target};
@@ -43,6 +44,16 @@ fn seller_folder(home: &Home, id: u64) -> Result<(Folder, Facts), Error> {
         Role::Seller => Ok((folder, facts)),
         Role::Buyer => Err(Error::NoSuchTransfer { asked: id.to_string() }),
     }
+}
+
+/// Where the relay of a transfer is.
+fn target(home: &Home, facts: &Facts) -> Result<Target, Error> {
+    Ok(Target {
+        address: facts.relay_address()?,
+        key: facts.relay_key()?,
+        own: Arc::new(home.link_secret()?),
+        network: home.network().clone(),
+    })
 }
 
 /// Why a transfer that is over cannot have a receipt any more.
@@ -73,8 +84,7 @@ pub async fn refresh(home: &Home, id: u64, observer: &dyn Observer) -> Result<Fa
     if facts.role == Role::Buyer || is_settled || is_over || is_away {
         return Ok(facts);
     }
-    let target =
-        Target { address: facts.relay_address()?, key: facts.relay_key()?, own: Arc::new(home.link_secret()?) };
+    let target = target(home, &facts)?;
     let looked = look(Lock::Whenever(&folder), &target, observer).await?;
     let gathered = audit::gather(home, Lock::Whenever(&folder), &looked.relay, Patience::None, observer).await;
     looked.relay.close().await;
@@ -133,8 +143,7 @@ pub async fn wait(home: &Home, id: u64, observer: Arc<dyn Observer>, stop: Stop)
     if let Some(error) = over(facts.state) {
         return Err(error);
     }
-    let target =
-        Target { address: facts.relay_address()?, key: facts.relay_key()?, own: Arc::new(home.link_secret()?) };
+    let target = target(home, &facts)?;
     let own_target = target.clone();
     let watcher = Watcher::new(Lock::Whenever(&folder))?;
     let start = Start {
@@ -188,13 +197,12 @@ pub struct Revoked {
 pub async fn revoke(home: &Home, id: u64, observer: &dyn Observer) -> Result<Revoked, Error> {
     let (folder, facts) = seller_folder(home, id)?;
     let announced = Announced::read(&folder)?;
-    let own = Arc::new(home.link_secret()?);
-    let mut target = Target { address: facts.relay_address()?, key: facts.relay_key()?, own };
+    let mut target = target(home, &facts)?;
     let mut embedded = None;
     // A relay inside a push is there only while that push runs; else it is started for this.
     if facts.embedded && folder.hold().is_ok() {
         let relay = EmbeddedRelay::start(home, Some(target.address.port)).await?;
-        target.address = relay.loopback();
+        target = Target { address: relay.loopback(), network: Network::default(), ..target };
         embedded = Some(relay);
     }
     let relay = target.connect().await?;
@@ -235,7 +243,7 @@ fn claim_fingerprint(record: &ClaimRecord) -> String {
 /// What reaching it fails with; [`Error::Refused`] if the invite is not accepted; [`Error::Disk`], [`Error::State`].
 pub async fn add_relay(home: &Home, invite: &Invite) -> Result<KnownRelay, Error> {
     let own = home.link_secret()?;
-    let relay = Relay::connect(&invite.address, ExpectedRelay::Key(invite.relay_key), &own).await?;
+    let relay = Relay::connect(home.network(), &invite.address, ExpectedRelay::Key(invite.relay_key), &own).await?;
     enrol(&relay, invite).await?;
     relay.close().await;
     let known = KnownRelay { address: invite.address.clone(), key: invite.relay_key, added: crate::push::now() };
@@ -246,7 +254,7 @@ pub async fn add_relay(home: &Home, invite: &Invite) -> Result<KnownRelay, Error
 
 /// Enrols over a connection that stands, unless that has been done.
 pub(crate) async fn enrol(relay: &Relay, invite: &Invite) -> Result<(), Error> {
-    if relay.welcome().enrolled {
+    if relay.welcome().await?.enrolled {
         return Ok(());
     }
     match relay.ask(&Request::Enrol(Enrol { secret: invite.secret.clone() })).await? {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use handover::link::Relay;
+use handover::link::network::Network;
 use handover_shared::archive::block::OpenedBlock;
 use handover_shared::archive::catalogue::Tail;
 use handover_shared::archive::frame::Unpacker;
@@ -57,7 +58,8 @@ fn link_secret() -> LinkSecret {
 pub async fn look_again(code: &str) -> Result<(), handover::error::Error> {
     let ticket = Ticket::parse(code).unwrap();
     let keys = CodeKeys::of(&ticket.code);
-    let relay = Relay::connect(&ticket.relay.unwrap(), ExpectedRelay::ToldByOffer, &link_secret()).await?;
+    let relay =
+        Relay::connect(&Network::default(), &ticket.relay.unwrap(), ExpectedRelay::ToldByOffer, &link_secret()).await?;
     relay.ask(&Request::Peek(Peek { locator: keys.locator })).await.map(drop)
 }
 
@@ -68,16 +70,19 @@ impl Buyer {
         let ticket = Ticket::parse(code).unwrap();
         let keys = CodeKeys::of(&ticket.code);
         let own = link_secret();
-        let relay = Relay::connect(&ticket.relay.unwrap(), ExpectedRelay::ToldByOffer, &own).await.unwrap();
+        let relay = Relay::connect(&Network::default(), &ticket.relay.unwrap(), ExpectedRelay::ToldByOffer, &own)
+            .await
+            .unwrap();
         let Reply::Peeked(peeked) = relay.ask(&Request::Peek(Peek { locator: keys.locator })).await.unwrap() else {
             panic!("no offer")
         };
         let offer = proof::open_offer(&keys, &peeked.sealed_offer, &peeked.transfer).unwrap();
-        offer.check_live(&relay.key(), relay.welcome().time).unwrap();
+        offer.check_live(&relay.key(), relay.welcome().await.unwrap().time).unwrap();
         let identity = Identity::generate(entropy, "buyer");
         let hybrid = HybridSecret::generate(entropy);
         let public = hybrid.public();
         let bundle = hybrid::bundle(&own.public(), &public);
+        let stream = relay.begin().await.unwrap();
         let claim = ClaimText {
             transfer: peeked.transfer,
             offer: offer.sealed_digest,
@@ -85,7 +90,7 @@ impl Buyer {
             link_key: own.public(),
             bundle,
             agreement: Agreement::None,
-            channel: Channel(relay.channel().unwrap()),
+            channel: Channel(stream.channel),
             time: Millis(1_800_000_000_000).into(),
         }
         .to_text();
@@ -97,7 +102,7 @@ impl Buyer {
             text: claim,
             sealed_agreement: None,
         };
-        let Reply::Released(released) = relay.ask(&Request::Claim(request)).await.unwrap() else { panic!("no share") };
+        let Reply::Released(released) = stream.ask(&Request::Claim(request)).await.unwrap() else { panic!("no share") };
         let share =
             hybrid::accept_share(&hybrid, &peeked.transfer, &bundle, &released.encapsulated, &released.sealed_share)
                 .unwrap();

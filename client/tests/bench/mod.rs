@@ -99,7 +99,10 @@ impl Bench {
         let facts = self.facts(id);
         let own = self.home().link_secret().unwrap();
         let expected = ExpectedRelay::Key(facts.relay_key().unwrap());
-        let relay = handover::link::Relay::connect(&facts.relay_address().unwrap(), expected, &own).await.unwrap();
+        let relay =
+            handover::link::Relay::connect(&Default::default(), &facts.relay_address().unwrap(), expected, &own)
+                .await
+                .unwrap();
         let watch = Request::Watch(Watch { transfer: facts.transfer_id().unwrap(), from_event: 0 });
         match relay.ask(&watch).await.unwrap() {
             Reply::Snapshot(snapshot) => snapshot,

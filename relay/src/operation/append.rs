@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use handover_link::{RecvStream, SendStream};
 use handover_shared::fault::Fault;
 use handover_shared::ids::{BlockCount, LinkKey, TransferId};
 use handover_shared::protocol::message::{Durable, Refused, Reply};
-use quinn::{RecvStream, SendStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::writer::{self, Blocks, Order, WriteError, Writer};
@@ -235,7 +235,7 @@ impl Teller {
         self.rest.extend(Reply::Durable(Durable { durable }).to_bytes());
     }
 
-    async fn flush(&mut self, send: &mut SendStream) -> Result<(), quinn::WriteError> {
+    async fn flush(&mut self, send: &mut SendStream) -> Result<(), handover_link::WriteError> {
         while !self.rest.is_empty() {
             let written = send.write(&self.rest).await?;
             self.rest.drain(..written);

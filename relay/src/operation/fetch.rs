@@ -6,13 +6,14 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use handover_link::SendStream;
 use handover_shared::fault::Fault;
 use handover_shared::ids::{BlockCount, BlockIndex, LinkKey, TransferId};
 use handover_shared::protocol::message::{Fetch, Reply};
-use quinn::SendStream;
 use tokio::sync::mpsc;
 use tokio::sync::watch::Receiver;
 
@@ -53,16 +54,20 @@ pub(super) async fn fetch(relay: &Arc<Relay>, exchange: &mut Exchange, fetch: Fe
     let read = read(relay.segments.clone(), id, part_queue, reads);
     let mut over = changes.clone();
     let planned = Plan { relay, id, by, next: from, block_bytes }.run(&mut changes, parts);
-    let course = Course { relay, entry: &entry, id, from, block_bytes };
+    let course = Course { relay, entry: &entry, id, from, block_bytes, sent_bytes: AtomicU64::new(0) };
+    let unwanted = exchange.send.unwanted();
     let sent = course.send(&mut exchange.send, read_queue);
     let outcome = tokio::select! {
         biased;
-        outcome = async { tokio::try_join!(planned, read, sent) } => outcome.map(|(.., sent_bytes)| sent_bytes),
+        outcome = async { tokio::try_join!(planned, read, sent) } => outcome.map(drop),
         () = async { drop(over.wait_for(|change| change.ended).await) } => return why_over(relay, id, by, from).await,
         () = relay.draining() => return Err(Fault::Draining.into()),
+        // A buyer that is gone is noticed at the tail too, where nothing is sent.
+        () = unwanted => Err(Trouble::Gone),
     };
     match outcome {
-        Ok(sent_bytes) => course.note(sent_bytes).await,
+        Ok(()) => course.note().await,
+        Err(Trouble::Gone) => course.note().await.and(Err(Trouble::Gone)),
         // The segments may be gone because the transfer is over.
         Err(Trouble::Storage(failed)) if entry.subscribe().borrow().ended => {
             tracing::debug!(transfer = %id, %failed, "reading met the end of the transfer");
@@ -172,30 +177,27 @@ struct Course<'a> {
     id: TransferId,
     from: BlockIndex,
     block_bytes: u64,
+    sent_bytes: AtomicU64,
 }
 
 impl Course<'_> {
     /// Sends what was read, notes now and then how far that is, and tells it at the end.
-    async fn send(&self, send: &mut SendStream, mut reads: mpsc::Receiver<Bytes>) -> Result<u64, Trouble> {
-        let mut sent_bytes = 0;
+    async fn send(&self, send: &mut SendStream, mut reads: mpsc::Receiver<Bytes>) -> Result<(), Trouble> {
         let mut noted = Instant::now();
         while let Some(bytes) = reads.recv().await {
-            sent_bytes += bytes.len() as u64;
-            if let Err(error) = send.write_chunk(bytes).await {
-                self.note(sent_bytes).await?;
-                return Err(error.into());
-            }
+            self.sent_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            send.write_chunk(bytes).await?;
             if noted.elapsed() >= NOTE_EVERY {
-                self.note(sent_bytes).await?;
+                self.note().await?;
                 noted = Instant::now();
             }
         }
-        Ok(sent_bytes)
+        Ok(())
     }
 
-    async fn note(&self, sent_bytes: u64) -> Result<(), Trouble> {
+    async fn note(&self) -> Result<(), Trouble> {
         let id = self.id;
-        let up_to = BlockCount(self.from.0 + sent_bytes / self.block_bytes);
+        let up_to = BlockCount(self.from.0 + self.sent_bytes.load(Ordering::Relaxed) / self.block_bytes);
         self.relay.ledger.write(move |rows, _| operations::fetched(rows, id, up_to)).await??;
         self.entry.changed();
         Ok(())

@@ -12,9 +12,9 @@ mod writer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use handover_link::{ReadError, ReadExactError, RecvStream, SendStream, WriteError};
 use handover_shared::fault::Fault;
 use handover_shared::protocol::message::{HEADER_BYTES, Header, Refused, Reply, Request};
-use quinn::{ReadError, ReadExactError, RecvStream, SendStream, VarInt, WriteError};
 use tokio::sync::SemaphorePermit;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
@@ -165,7 +165,7 @@ impl Exchange {
         self.progress = Progress::Answered;
         // [S13.13]
         let written = timeout(TAKE_TIMEOUT, self.send.write_all(&reply.to_bytes())).await;
-        written.unwrap_or(Err(WriteError::ClosedStream)).map_err(Trouble::from)
+        written.unwrap_or(Err(WriteError::Stopped)).map_err(Trouble::from)
     }
 
     /// Ends the stream as its operation ended.
@@ -181,15 +181,16 @@ impl Exchange {
             (Some(refused), Progress::Unanswered) => self.reply(&Reply::Refused(refused)).await,
             (Some(refused), Progress::Answered) => {
                 // Both halves end with the number, whichever the peer looks at.
-                let code = VarInt::from_u32(refused.fault.into());
-                let stopped = self.recv.stop(code).is_ok();
-                let reset = self.send.reset(code).is_ok();
-                tracing::trace!(stopped, reset, "cut short");
+                self.recv.stop(refused.fault);
+                self.send.reset(refused.fault);
                 return;
             }
         };
-        if told.is_ok() && self.send.finish().is_ok() && timeout(ANSWER_TIMEOUT, self.send.stopped()).await.is_err() {
-            tracing::debug!("the end of an answer was not acknowledged");
+        if told.is_ok() {
+            self.send.finish();
+            if timeout(ANSWER_TIMEOUT, self.send.delivered()).await.is_err() {
+                tracing::debug!("the end of an answer was not acknowledged");
+            }
         }
     }
 }
@@ -244,6 +245,6 @@ async fn room_for<'a>(
 fn cut_short(error: ReadExactError) -> Trouble {
     match error {
         ReadExactError::FinishedEarly(_) => Fault::BadMessage.into(),
-        ReadExactError::ReadError(_) => Trouble::Gone,
+        ReadExactError::Read(_) => Trouble::Gone,
     }
 }

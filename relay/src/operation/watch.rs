@@ -1,4 +1,5 @@
-//! Watch: a snapshot at once, and again whenever something of it changes [S12.4].
+//! Watch: a snapshot at once, and again whenever something of it changes, for as long as the client has not finished its
+//! half [S12.4].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +21,8 @@ pub(super) async fn watch(relay: &Arc<Relay>, exchange: &mut Exchange, watch: Wa
     let mut changes = entry.subscribe();
     let mut from_event = watch.from_event;
     let mut last: Option<Snapshot> = None;
-    let stopped = exchange.send.stopped();
-    tokio::pin!(stopped);
+    let unwanted = exchange.send.unwanted();
+    tokio::pin!(unwanted);
     loop {
         changes.mark_unchanged();
         let row = relay.ledger.read(move |rows, _| operations::load(rows, id)).await?;
@@ -41,7 +42,12 @@ pub(super) async fn watch(relay: &Arc<Relay>, exchange: &mut Exchange, watch: Wa
             changed = async { tokio::time::sleep(pause).await; changes.changed().await } => {
                 changed.or(Err(Trouble::Internal("a live transfer lost its entry")))?;
             }
-            _ = &mut stopped => return Err(Trouble::Gone),
+            more = exchange.recv.read_chunk(1) => match more {
+                Ok(None) => return Ok(()),
+                Ok(Some(_)) => return Err(Fault::BadMessage.into()),
+                Err(_) => return Err(Trouble::Gone),
+            },
+            () = &mut unwanted => return Err(Trouble::Gone),
             () = relay.draining() => return Err(Fault::Draining.into()),
         }
     }

@@ -9,6 +9,7 @@
 pub mod buyer;
 pub mod message;
 pub mod papers;
+pub mod record;
 pub mod relay;
 #[cfg(feature = "endpoint")]
 pub mod seller;

@@ -8,6 +8,7 @@ pub mod seller;
 pub mod seller_archive;
 pub mod seller_wire;
 pub mod stranger;
+pub mod tcp_wire;
 
 pub use relay::EvilRelay;
 pub use relay_honest::{Held, Store};

@@ -19,6 +19,7 @@ use super::style::Style;
 use crate::audit::DeletionFacts;
 use crate::event::{Event, ExceptionReason, Observer, Progress, ReceiptFacts, Scanned, Stage, StallCause};
 use crate::home::transfers::{Facts, KeptPath, Role, State};
+use crate::link::network::Transport;
 use crate::private::Private;
 use crate::words::Language;
 
@@ -252,7 +253,7 @@ fn push_events(embedded: bool) -> Vec<Event> {
         Event::Scanning { files: 600, bytes: 1 },
         Event::Scanned(scanned),
         Event::Stage(Stage::Connecting),
-        Event::RelayReached { address: relay.into(), fingerprint: KEY.into(), embedded },
+        Event::RelayReached { address: relay.into(), fingerprint: KEY.into(), embedded, transport: Transport::Quic },
         Event::CodeReady {
             id: 7,
             ticket: Ticket {

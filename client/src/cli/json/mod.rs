@@ -161,6 +161,7 @@ pub(crate) fn progress(view: &View) -> Option<Json> {
             .with("files_done", files_done)
             .with("files_total", progress.files_total)
             .with("wire_bytes", progress.wire_bytes)
+            .with("transport", view.transport.map(|transport| transport.to_string()))
             .with("bytes_per_second", view.speed.map(|speed| speed as u64))
             .with("eta_seconds", view.eta_seconds),
     )

@@ -19,6 +19,7 @@ use crate::cli::style::Style;
 use crate::error::Error;
 use crate::event::{Observer, Progress};
 use crate::home::transfers::Role;
+use crate::link::network::Transport;
 use crate::private::Private;
 use crate::words::Language;
 
@@ -92,7 +93,12 @@ fn events() -> Vec<Event> {
         Event::Stage(Stage::Scanning),
         Event::Scanning { files: 1, bytes: 2 },
         Event::Scanned(Scanned { files: 3, bytes: None, biggest: vec![(name(), 1, 1)], ..Scanned::default() }),
-        Event::RelayReached { address: "relay.example".into(), fingerprint: KEY.into(), embedded: false },
+        Event::RelayReached {
+            address: "relay.example".into(),
+            fingerprint: KEY.into(),
+            embedded: false,
+            transport: Transport::Quic,
+        },
         Event::CodeReady {
             id: 7,
             ticket: Ticket {

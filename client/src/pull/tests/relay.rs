@@ -11,6 +11,7 @@ use super::kit::{file, folder, noise};
 use super::*;
 use crate::home::transfers::State;
 use crate::link::Relay;
+use crate::link::network::Network;
 use crate::pull::claim::Claiming;
 use crate::pull::look::Origin;
 use crate::pull::{Look, LookOptions, TakeOptions, Taken, begin, look};
@@ -43,7 +44,9 @@ impl World {
 
     async fn upload(&self, seller: &Seller, blocks: &[Vec<u8>]) {
         let link = LinkSecret::of_seed(Zeroizing::new([5; 32])).unwrap();
-        let relay = Relay::connect(&self.address(), ExpectedRelay::Key(self.relay.key), &link).await.unwrap();
+        let relay = Relay::connect(&Network::default(), &self.address(), ExpectedRelay::Key(self.relay.key), &link)
+            .await
+            .unwrap();
         let secret = self.relay.first_invite.secret.clone();
         relay.ask(&Request::Enrol(Enrol { secret })).await.unwrap();
         let keys = handover_shared::keys::schedule::CodeKeys::of(&seller.code);
@@ -66,7 +69,7 @@ impl World {
         for block in blocks {
             send.write_all(block).await.unwrap();
         }
-        send.finish().unwrap();
+        send.finish();
         while replies.next().await.unwrap().is_some() {}
         relay.ask(&Request::Complete(Complete { transfer, blocks: BlockCount(blocks.len() as u64) })).await.unwrap();
         relay.close().await;
@@ -162,8 +165,9 @@ async fn a_claim_whose_answer_was_lost_is_made_again_with_the_same_keys() {
     let relay = begun.relay.unwrap();
     let offer = Arc::new(offer);
     let claiming = Claiming::of(&home, &begun.secrets, offer, begun.link.public()).unwrap();
-    let (claim, _, _) = claiming.claim(relay.channel().unwrap(), now()).unwrap();
-    let Ok(Reply::Released(released)) = relay.ask(&Request::Claim(claim)).await else { panic!("not released") };
+    let stream = relay.begin().await.unwrap();
+    let (claim, _, _) = claiming.claim(stream.channel, now()).unwrap();
+    let Ok(Reply::Released(released)) = stream.ask(&Request::Claim(claim)).await else { panic!("not released") };
     assert_eq!(claiming.open(&released).unwrap().expose(), seller.key.expose());
     assert_eq!(begun.held.facts().unwrap().state, State::Claiming);
     drop((relay, begun.held));

@@ -1,14 +1,12 @@
-//! The relay's end of QUIC: socket, transport settings, who is at the other end.
+//! The relay's end of QUIC: socket and transport settings.
 //!
 //! # Source
 //! SPEC [S11.1]; the figures were measured: packets cost more than everything else together, so they are made as large
 //! as ten of them fit one send of the system, and windows are large only for whoever appends.
 
-use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::hmac;
@@ -16,7 +14,6 @@ use handover_shared::congestion::SteadyConfig;
 use handover_shared::ids::LinkKey;
 use handover_shared::keys::{Entropy, OsEntropy};
 use handover_shared::limits;
-use handover_shared::proof::Fingerprint;
 use handover_shared::protocol::message::CHANNEL_LABEL;
 use handover_shared::tls::{LinkSecret, peer_key, relay_config};
 use quinn::crypto::rustls::QuicServerConfig;
@@ -26,6 +23,8 @@ use quinn::{
 };
 use rustix::net::sockopt;
 use rustls::pki_types::CertificateDer;
+
+use super::{LinkError, Transport, has_no_ipv6};
 
 /// The largest packet tried; ten of them are one send of 64 KiB.
 const PACKET_BYTES_MAX: u16 = 6500;
@@ -42,50 +41,8 @@ const INCOMING_MAX: usize = 256;
 const INCOMING_BYTES_MAX: u64 = 64 * 1024;
 const INCOMING_TOTAL_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
-/// Connections so far.
-static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
-
-/// Who is at the other end of a connection.
-#[derive(Clone, Debug)]
-pub struct Peer {
-    /// The key it proved to hold.
-    pub key: LinkKey,
-    /// Which connection it is, counted over all peers: a later one has a greater number.
-    pub number: u64,
-    /// Where its packets came from when it connected.
-    pub address: SocketAddr,
-    connection: Connection,
-}
-
-/// Why the link could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum LinkError {
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// Which.
-        address: SocketAddr,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The crypto library refuses the settings.
-    #[error("the TLS settings are refused")]
-    Tls(#[from] rustls::Error),
-    /// The QUIC library refuses the cipher suites.
-    #[error("no cipher suite for the first packets")]
-    Suites(#[from] quinn::crypto::rustls::NoInitialCipherSuite),
-    /// The QUIC library refuses a number.
-    #[error("a transport setting is refused")]
-    Transport(#[from] quinn::ConfigError),
-}
-
-/// Opens the relay's endpoint.
-///
-/// # Errors
-/// [`LinkError::Listen`] when the address is taken or not this machine's.
-pub fn listen(address: SocketAddr, key: &LinkSecret) -> Result<Endpoint, LinkError> {
-    let failed = |source| LinkError::Listen { address, source };
+/// Opens the relay's endpoint on a socket.
+pub(super) fn endpoint(socket: UdpSocket, key: &LinkSecret) -> Result<Endpoint, LinkError> {
     let tls = QuicServerConfig::try_from(relay_config(key)?)?;
     let mut server = ServerConfig::with_crypto(Arc::new(tls));
     server
@@ -96,8 +53,30 @@ pub fn listen(address: SocketAddr, key: &LinkSecret) -> Result<Endpoint, LinkErr
     let mut endpoint = EndpointConfig::new(Arc::new(reset_key(key)));
     endpoint.max_udp_payload_size(PACKET_BYTES_MAX)?;
     endpoint.cid_generator(|| Box::new(RandomIds));
-    let socket = bind(address).map_err(failed)?;
-    Endpoint::new(endpoint, Some(server), socket, Arc::new(quinn::TokioRuntime)).map_err(failed)
+    let address = socket.local_addr().map_err(LinkError::Address)?;
+    Endpoint::new(endpoint, Some(server), socket, Arc::new(quinn::TokioRuntime)).map_err(|source| LinkError::Listen {
+        address,
+        transport: Transport::Udp,
+        source,
+    })
+}
+
+/// The key that the other end of an established connection proved to hold.
+pub(super) fn peer_of(connection: &Connection) -> Option<LinkKey> {
+    let presented = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    peer_key(&presented)
+}
+
+/// The value that binds a claim to this connection [S10.5].
+pub(super) fn channel_of(connection: &Connection) -> Option<[u8; 32]> {
+    let mut value = [0; 32];
+    connection.export_keying_material(&mut value, CHANNEL_LABEL, b"").ok()?;
+    Some(value)
+}
+
+/// Gives a seller that appends the room for it.
+pub(super) fn widen(connection: &Connection) {
+    connection.set_receive_window(VarInt::from_u32(APPEND_WINDOW_BYTES));
 }
 
 /// Random connection ids. Unlike quinn's own they are not keyed by the process, so that a packet for a connection of an
@@ -129,33 +108,6 @@ fn reset_key(relay: &LinkSecret) -> hmac::Key {
     hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&of_relay, b"handover/relay/stateless reset").as_ref())
 }
 
-impl Peer {
-    /// Reads who is at the other end of an established connection.
-    pub fn of(connection: &Connection) -> Option<Self> {
-        let presented = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-        let key = peer_key(&presented)?;
-        let number = CONNECTIONS.fetch_add(1, Ordering::Relaxed);
-        Some(Self { key, number, address: connection.remote_address(), connection: connection.clone() })
-    }
-
-    /// Its key as people compare it, for logs.
-    pub fn shown(&self) -> impl fmt::Display + use<> {
-        Fingerprint::of_link_key(&self.key)
-    }
-
-    /// The value that binds a claim to this connection [S10.5].
-    pub fn channel(&self) -> Option<[u8; 32]> {
-        let mut value = [0; 32];
-        self.connection.export_keying_material(&mut value, CHANNEL_LABEL, b"").ok()?;
-        Some(value)
-    }
-
-    /// Gives a seller that appends the room for it.
-    pub fn widen(&self) {
-        self.connection.set_receive_window(VarInt::from_u32(APPEND_WINDOW_BYTES));
-    }
-}
-
 fn transport() -> TransportConfig {
     let mut mtu = MtuDiscoveryConfig::default();
     mtu.upper_bound(PACKET_BYTES_MAX);
@@ -174,21 +126,14 @@ fn transport() -> TransportConfig {
     transport
 }
 
-fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
+/// A UDP socket at an address.
+pub(super) fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = match UdpSocket::bind(address) {
-        // A machine without IPv6 listens on what it has.
-        Err(error) if address.is_ipv6() && address.ip().is_unspecified() && is_no_ipv6(&error) => {
-            UdpSocket::bind((Ipv4Addr::UNSPECIFIED, address.port()))?
-        }
+        Err(error) if has_no_ipv6(address, &error) => UdpSocket::bind((Ipv4Addr::UNSPECIFIED, address.port()))?,
         outcome => outcome?,
     };
     widen_buffers(&socket);
     Ok(socket)
-}
-
-fn is_no_ipv6(error: &io::Error) -> bool {
-    let code = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
-    matches!(code, Some(rustix::io::Errno::AFNOSUPPORT | rustix::io::Errno::ADDRNOTAVAIL))
 }
 
 /// Larger buffers are a matter of speed only; the system may give less.

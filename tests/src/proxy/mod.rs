@@ -1,8 +1,10 @@
-//! A piece of network between clients and a relay: it can be cut without a word, and it can change the address behind
-//! which a client is, as a telephone does that goes from one network to another.
+//! A piece of network between clients and a relay: it can be cut without a word, it can lose all datagrams, and it can
+//! change the address behind which a client is, as a telephone does that goes from one network to another.
+
+mod streams;
 
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -23,32 +25,40 @@ struct Shared {
     front: UdpSocket,
     relay: Mutex<SocketAddr>,
     is_cut: AtomicBool,
+    loses_datagrams: AtomicBool,
     is_over: AtomicBool,
     lost: AtomicU64,
     passed_bytes: AtomicU64,
+    streams: AtomicU64,
+    passed_tcp_bytes: AtomicU64,
     /// Of each client, what it is to the relay.
     behind: Mutex<HashMap<SocketAddr, Arc<UdpSocket>>>,
 }
 
 impl Proxy {
-    /// Begins to pass on what comes to a free loopback port.
+    /// Begins to pass on what comes to a loopback port that is free for UDP and TCP.
     ///
     /// # Panics
     /// When there is no port.
     pub fn start(relay_port: u16) -> Self {
-        let front = socket();
+        let (front, listener) = fronts();
         let address = front.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Shared {
             front,
             relay: Mutex::new((Ipv4Addr::LOCALHOST, relay_port).into()),
             is_cut: AtomicBool::new(false),
+            loses_datagrams: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             lost: AtomicU64::new(0),
             passed_bytes: AtomicU64::new(0),
+            streams: AtomicU64::new(0),
+            passed_tcp_bytes: AtomicU64::new(0),
             behind: Mutex::default(),
         });
         let own = shared.clone();
         std::thread::spawn(move || own.pass_in());
+        let own = shared.clone();
+        std::thread::spawn(move || own.accept(&listener));
         Self { address, shared }
     }
 
@@ -67,6 +77,26 @@ impl Proxy {
         self.shared.is_cut.store(false, Ordering::SeqCst);
     }
 
+    /// Loses every datagram from now on; TCP gets through.
+    pub fn block_udp(&self) {
+        self.shared.loses_datagrams.store(true, Ordering::SeqCst);
+    }
+
+    /// Passes datagrams on again.
+    pub fn allow_udp(&self) {
+        self.shared.loses_datagrams.store(false, Ordering::SeqCst);
+    }
+
+    /// TCP connections that were passed on.
+    pub fn streams(&self) -> u64 {
+        self.shared.streams.load(Ordering::SeqCst)
+    }
+
+    /// Bytes of TCP connections that were passed on, both ways.
+    pub fn passed_tcp_bytes(&self) -> u64 {
+        self.shared.passed_tcp_bytes.load(Ordering::SeqCst)
+    }
+
     /// Puts every client behind another port; the relay sees it at another address in the middle of its connection.
     pub fn change_addresses(&self) {
         self.shared.behind.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -77,7 +107,7 @@ impl Proxy {
         self.shared.lost.load(Ordering::SeqCst)
     }
 
-    /// Bytes that were passed on, both ways.
+    /// Bytes of datagrams that were passed on, both ways.
     pub fn passed_bytes(&self) -> u64 {
         self.shared.passed_bytes.load(Ordering::SeqCst)
     }
@@ -104,7 +134,7 @@ impl Shared {
     }
 
     fn passes(&self, count: usize) -> bool {
-        let passes = !self.is_cut.load(Ordering::SeqCst);
+        let passes = !self.is_cut.load(Ordering::SeqCst) && !self.loses_datagrams.load(Ordering::SeqCst);
         if passes {
             self.passed_bytes.fetch_add(count as u64, Ordering::SeqCst);
         } else {
@@ -138,6 +168,17 @@ impl Shared {
             if self.passes(count) {
                 drop(self.front.send_to(&datagram[..count], client));
             }
+        }
+    }
+}
+
+/// One port, for datagrams and for connections.
+fn fronts() -> (UdpSocket, TcpListener) {
+    loop {
+        let front = socket();
+        let address = front.local_addr().expect("a bound socket has an address");
+        if let Ok(listener) = TcpListener::bind(address) {
+            return (front, listener);
         }
     }
 }
