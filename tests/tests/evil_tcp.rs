@@ -180,7 +180,9 @@ fn records_that_cannot_be() {
                 if !before.is_empty() {
                     drop(stream.shutdown().await);
                 }
-                assert!(until_closed(&mut stream).await.is_empty(), "{bytes:?}");
+                // A request that is none is refused in a few bytes.
+                let heard = until_closed(&mut stream).await;
+                assert!(heard.len() < if before.is_empty() { 1 } else { 32 }, "{bytes:?}: {heard:?}");
             }
         }
         // What ends before it begins, and what is cut short by its own sender.

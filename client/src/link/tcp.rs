@@ -163,6 +163,7 @@ fn handshake_failure(address: &RelayAddress, expected: ExpectedRelay, error: Han
     let address = address.to_string();
     let source = match error {
         HandshakeError::Io(source) => source,
+        HandshakeError::OtherProtocol => return Error::Version { address },
         HandshakeError::NoKey => return Error::RelayMisbehaved("presented no raw public key"),
         HandshakeError::NoChannel(error) => return Error::Internal(error.to_string()),
     };

@@ -23,7 +23,7 @@ use std::time::Duration;
 use handover_shared::fault::Fault;
 use handover_shared::ids::LinkKey;
 use handover_shared::limits;
-use handover_shared::protocol::message::CHANNEL_LABEL;
+use handover_shared::protocol::message::{ALPN, CHANNEL_LABEL};
 use handover_shared::tls;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ServerConfig};
@@ -99,6 +99,9 @@ pub enum HandshakeError {
     /// The other end presented no raw public key.
     #[error("the other end presented no raw public key")]
     NoKey,
+    /// The ends have not agreed on this protocol: one that names none is refused by name, not taken for any.
+    #[error("the other end does not speak this protocol")]
+    OtherProtocol,
     /// TLS gives no value to bind to.
     #[error("TLS gives no channel value")]
     NoChannel(#[source] rustls::Error),
@@ -139,26 +142,25 @@ impl Connection {
 
     fn begin<S: Socket>(mut stream: TlsStream<Buffered<S>>, terms: Terms) -> Result<Self, HandshakeError> {
         let mut channel = [0; 32];
-        let presented: Vec<CertificateDer<'static>> = match &mut stream {
+        let (export, session): (Result<_, rustls::Error>, &rustls::CommonState) = match &mut stream {
             TlsStream::Client(client) => {
                 let session = client.get_mut().1;
                 session.set_buffer_limit(Some(pump::TLS_BUFFER_BYTES));
-                session
-                    .export_keying_material(&mut channel, CHANNEL_LABEL, Some(b""))
-                    .map(drop)
-                    .map_err(HandshakeError::NoChannel)?;
-                session.peer_certificates().map(<[_]>::to_vec).unwrap_or_default()
+                (session.export_keying_material(&mut channel, CHANNEL_LABEL, Some(b"")), session)
             }
             TlsStream::Server(server) => {
                 let session = server.get_mut().1;
                 session.set_buffer_limit(Some(pump::TLS_BUFFER_BYTES));
-                session
-                    .export_keying_material(&mut channel, CHANNEL_LABEL, Some(b""))
-                    .map(drop)
-                    .map_err(HandshakeError::NoChannel)?;
-                session.peer_certificates().map(<[_]>::to_vec).unwrap_or_default()
+                (session.export_keying_material(&mut channel, CHANNEL_LABEL, Some(b"")), session)
             }
         };
+        export.map(drop).map_err(HandshakeError::NoChannel)?;
+        // TLS itself lets somebody through who names no protocol at all [S11.7].
+        if session.alpn_protocol() != Some(ALPN) {
+            return Err(HandshakeError::OtherProtocol);
+        }
+        let presented: Vec<CertificateDer<'static>> =
+            session.peer_certificates().map(<[_]>::to_vec).unwrap_or_default();
         let peer = tls::peer_key(&presented).ok_or(HandshakeError::NoKey)?;
         let life = Arc::new(Life::default());
         // Less than one read would never have room.

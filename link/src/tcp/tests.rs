@@ -47,6 +47,19 @@ async fn both_ends_know_the_other_key_and_one_channel() {
     assert_ne!(client.channel, pair().await.0.channel);
 }
 
+#[tokio::test] // [S11.7]
+async fn who_names_no_protocol_is_let_through_by_tls_and_not_by_this() {
+    let (client, relay) = duplex(WIRE_BYTES);
+    let (own, other) = (secret(1), secret(2));
+    let mut config = client_config(&own, ExpectedRelay::ToldByOffer).unwrap();
+    config.alpn_protocols.clear();
+    let connecting = Connection::connect(client, Arc::new(config), Terms::new(ROOM_BYTES));
+    let accepting = Connection::accept(relay, Arc::new(relay_config(&other).unwrap()), Terms::new(ROOM_BYTES));
+    let (client, relay) = tokio::join!(connecting, accepting);
+    assert!(matches!(client.err(), Some(HandshakeError::OtherProtocol)));
+    assert!(matches!(relay.err(), Some(HandshakeError::OtherProtocol)));
+}
+
 #[tokio::test] // [S11.7] [S11.8]
 async fn one_stream_follows_the_other() {
     let (client, relay) = pair().await;

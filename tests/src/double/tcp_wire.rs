@@ -29,8 +29,7 @@ pub async fn connect(relay: &str, from: IpAddr) -> std::io::Result<TcpStream> {
     socket.connect(address(relay)).await
 }
 
-/// A handshake with these settings, until the relay has said anything or closed the connection: a client of TLS 1.3 has
-/// done its part before it hears what the relay makes of it.
+/// A handshake with these settings. A client of TLS 1.3 has done its part before it hears what the relay makes of it.
 ///
 /// # Errors
 /// What became of it.
