@@ -15,7 +15,7 @@ use handover_shared::tls::{ExpectedRelay, client_config};
 use handover_tests::double::cage::{Cage, placed};
 use handover_tests::double::seller::{HostileSeller, Pretence, summary};
 use handover_tests::double::seller_wire::{address, endpoint, new_key, runtime, settings};
-use handover_tests::double::tcp_wire::shake;
+use handover_tests::double::tcp_wire::{data as record, shake, until_closed};
 use handover_tests::{Launch, Person, RelayProc, Scratch, Tree, data, programs, wait};
 
 #[test] // [S15.5] [S6.7]
@@ -212,8 +212,15 @@ fn there_is_nothing_weaker_to_fall_back_to() {
     for protocols in [vec![], vec![b"h3".to_vec()], vec![b"handover/0".to_vec()], vec![b"handover/1-plain".to_vec()]] {
         let mut tls = client_config(&new_key(), ExpectedRelay::ToldByOffer).unwrap();
         tls.alpn_protocols = protocols.clone();
-        let over_tcp = runtime().block_on(shake(relay.address(), tls.clone(), Ipv4Addr::LOCALHOST.into()));
-        assert!(over_tcp.is_err(), "{protocols:?} was accepted over TCP");
+        // Who names none at all gets through TLS itself, and no further.
+        let over_tcp = runtime().block_on(async {
+            let mut stream = shake(relay.address(), tls.clone(), Ipv4Addr::LOCALHOST.into()).await.ok()?;
+            // It may be closed already.
+            drop(tokio::io::AsyncWriteExt::write_all(&mut stream, &hello_record()).await);
+            Some(until_closed(&mut stream).await)
+        });
+        let is_refused = over_tcp.as_ref().is_none_or(|heard| heard.is_empty() && protocols.is_empty());
+        assert!(is_refused, "{protocols:?} was accepted over TCP: {over_tcp:?}");
         let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(tls).unwrap();
         let config = quinn::ClientConfig::new(Arc::new(crypto));
         let outcome = runtime().block_on(async {
@@ -240,6 +247,12 @@ fn there_is_nothing_weaker_to_fall_back_to() {
     for word in ["plaintext", "no-encrypt", "insecure", "cipher"] {
         assert!(!help.contains(word), "{word} is an option");
     }
+}
+
+/// A greeting, as it travels over TCP.
+fn hello_record() -> Vec<u8> {
+    use handover_shared::protocol::message::{Hello, Request};
+    record(&Request::Hello(Hello { version: "x".into() }).to_bytes())
 }
 
 /// The settings of a client that knows the usual key exchange alone.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
+use handover_link::{ReadExactError, RecvStream, WriteError};
 use handover_shared::fault::Fault;
 use handover_shared::ids::{BlockIndex, Digest, TransferId};
 use handover_shared::limits;
@@ -15,7 +16,6 @@ use handover_shared::proof::{RefusalCheck, check_refusal_proof};
 use handover_shared::protocol::message::{At, Collect, Collected, Deposit, Refuse, Reply};
 use handover_shared::protocol::papers::{CheckedRefusal, PaperKind};
 use handover_shared::protocol::relay::Storage;
-use quinn::RecvStream;
 use tokio::time::timeout;
 
 use super::{Exchange, TAKE_TIMEOUT, Trouble, cut_short, simple};
@@ -162,14 +162,13 @@ async fn piece(recv: &mut RecvStream, left: u64) -> Result<Bytes, Trouble> {
     let length = usize::try_from(left.min(PIECE_BYTES)).or(Err(Fault::TooLarge))?;
     let mut bytes = vec![0; length];
     let read = timeout(PIECE_TIMEOUT, recv.read_exact(&mut bytes)).await;
-    read.unwrap_or(Err(quinn::ReadExactError::FinishedEarly(0))).map_err(cut_short)?;
+    read.unwrap_or(Err(ReadExactError::FinishedEarly(0))).map_err(cut_short)?;
     Ok(bytes.into())
 }
 
 /// Nothing may follow what was announced.
 async fn at_its_end(recv: &mut RecvStream) -> Result<(), Trouble> {
-    let mut more = [0];
-    match timeout(PIECE_TIMEOUT, recv.read(&mut more)).await {
+    match timeout(PIECE_TIMEOUT, recv.read_chunk(1)).await {
         Ok(Ok(None)) => Ok(()),
         Ok(Err(_)) => Err(Trouble::Gone),
         Ok(Ok(Some(_))) | Err(_) => Err(Fault::BadMessage.into()),
@@ -179,7 +178,7 @@ async fn at_its_end(recv: &mut RecvStream) -> Result<(), Trouble> {
 async fn give(exchange: &mut Exchange, bytes: &[u8]) -> Result<(), Trouble> {
     // [S13.13]
     let written = timeout(TAKE_TIMEOUT, exchange.send.write_all(bytes)).await;
-    written.unwrap_or(Err(quinn::WriteError::ClosedStream)).map_err(Trouble::from)
+    written.unwrap_or(Err(WriteError::Stopped)).map_err(Trouble::from)
 }
 
 /// Removes a document that no row names, and the folder that it may have brought back.
