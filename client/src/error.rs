@@ -157,6 +157,22 @@ pub enum Error {
         /// The transfer's number here.
         id: u64,
     },
+    /// A handover record does not check.
+    #[error("the record does not check: {what}")]
+    BadRecord {
+        /// Why.
+        what: &'static str,
+        /// The line of the file in which it shows.
+        line: Option<usize>,
+    },
+    /// A handover record in a form that this version does not make.
+    #[error("a record of form {seen}, this version knows form {own}")]
+    RecordForm {
+        /// Its form.
+        seen: u32,
+        /// The form that is known.
+        own: u32,
+    },
     /// The transfer has no receipt yet.
     #[error("transfer {id} has no receipt")]
     NoReceipt {

@@ -8,6 +8,7 @@
 //! | [`watch`] | what the relay tells either side about a transfer; receipts coming in |
 //! | [`verify`] | whether a folder still matches what was received or sent |
 //! | [`receipts`] | receipts kept, checked, exported |
+//! | [`record`] | the handover record: made, and checked |
 //! | [`link`] | connections to a relay; the only place with sockets |
 //! | [`home`] | this machine's keys, relays and transfers; the only place with the client's own files |
 //! | [`embedded`] | the one seam to the relay's library, for a push without a relay |
@@ -27,6 +28,7 @@ pub mod private;
 pub mod pull;
 pub mod push;
 pub mod receipts;
+pub mod record;
 pub mod stop;
 pub mod verify;
 pub mod watch;

@@ -14,6 +14,7 @@
 //! | [`archive`] | items, frames, blocks, manifest: each a step and its inverse (only with `endpoint`) |
 //! | [`proof`] | signed statements |
 //! | [`protocol`] | messages, and the state machines of seller, buyer and relay |
+//! | [`shown`] | characters that do not show as themselves |
 //! | [`tls`] | the TLS settings both ends share |
 
 #[cfg(feature = "endpoint")]
@@ -27,4 +28,5 @@ pub mod keys;
 pub mod limits;
 pub mod proof;
 pub mod protocol;
+pub mod shown;
 pub mod tls;

@@ -13,6 +13,16 @@ pub const SEALED_OFFER_BYTES_MAX: usize = 256 * 1024;
 pub const STATEMENT_BYTES_MAX: usize = 4 * 1024;
 /// An armoured SSHSIG signature.
 pub const SIGNATURE_BYTES_MAX: usize = 4 * 1024;
+/// Lines of an inventory that name entries.
+pub const INVENTORY_LINES_MAX: usize = 120;
+/// How deep an inventory names entries.
+pub const INVENTORY_DEPTH_MAX: usize = 8;
+/// Endings of names that an inventory counts one by one.
+pub const INVENTORY_TYPES_MAX: usize = 24;
+/// Exceptions that an inventory names.
+pub const INVENTORY_EXCEPTIONS_MAX: usize = 60;
+/// An inventory: every line at its longest, six bytes for each of a path.
+pub const INVENTORY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// A path inside an archive.
 pub const PATH_BYTES_MAX: usize = 4096;
 /// Components of a path.

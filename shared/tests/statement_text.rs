@@ -44,7 +44,7 @@ fn the_keys_of_the_other_statements() {
     let keys = |text: String| text.lines().filter_map(|line| line.split('"').nth(1)).collect::<Vec<_>>().join(" ");
     assert_eq!(
         keys(world.seal.to_text()),
-        "statement transfer offer root entries files folders links exceptions bytes stream-blocks sealed"
+        "statement transfer offer root entries files folders links exceptions bytes stream-blocks inventory sealed"
     );
     assert_eq!(
         keys(world.claim.to_text()),
@@ -79,7 +79,7 @@ fn any_json_reader_understands_a_statement() {
     let seal = json!({
         "statement": "handover-seal/v1", "transfer": transfer, "offer": offer_id, "root": "44".repeat(32),
         "entries": "6", "files": "3", "folders": "2", "links": "1", "exceptions": "0", "bytes": "123456789",
-        "stream-blocks": "119", "sealed": "2026-11-22T09:31:00Z",
+        "stream-blocks": "119", "inventory": "55".repeat(32), "sealed": "2026-11-22T09:31:00Z",
     });
     let claim = json!({
         "statement": "handover-claim/v1", "transfer": transfer, "offer": world.offer_digest().to_hex(),
@@ -132,23 +132,23 @@ fn a_statement_has_one_opening_and_one_end() {
         (text.replacen("seal/v1\",", "seal/v1\"", 1), 2, LineProblem::End),
         (text[..200].to_owned(), 5, LineProblem::Unfinished),
         (lines[..6].join("\n") + "\n", 7, LineProblem::Unfinished),
-        (lines[..13].join("\n"), 13, LineProblem::Unfinished),
-        (lines[..13].join("\n") + "\n", 14, LineProblem::Unfinished),
-        (lines[..13].join("\n") + ",\n", 14, LineProblem::Unfinished),
-        (text.trim_end().to_owned(), 14, LineProblem::Unfinished),
-        (format!("{text}\n"), 15, LineProblem::Extra),
-        (format!("{text}{{}}\n"), 15, LineProblem::Extra),
-        (format!("{text}{text}"), 15, LineProblem::Extra),
-        (format!("{text}x"), 15, LineProblem::Extra),
-        (text.replacen("}\n", "} \n", 1), 14, LineProblem::Extra),
-        (text.replacen("}\n", "}}\n", 1), 14, LineProblem::Extra),
-        (text.replacen("}\n", "},\n", 1), 14, LineProblem::Extra),
-        (text.replacen("Z\"\n", "Z\",\n  \"note\": \"hello\"\n", 1), 14, LineProblem::Extra),
-        (text.replacen("Z\"\n", "Z\",\n  \"sealed\": \"2026-11-22T09:31:00Z\"\n", 1), 14, LineProblem::Extra),
+        (lines[..14].join("\n"), 14, LineProblem::Unfinished),
+        (lines[..14].join("\n") + "\n", 15, LineProblem::Unfinished),
+        (lines[..14].join("\n") + ",\n", 15, LineProblem::Unfinished),
+        (text.trim_end().to_owned(), 15, LineProblem::Unfinished),
+        (format!("{text}\n"), 16, LineProblem::Extra),
+        (format!("{text}{{}}\n"), 16, LineProblem::Extra),
+        (format!("{text}{text}"), 16, LineProblem::Extra),
+        (format!("{text}x"), 16, LineProblem::Extra),
+        (text.replacen("}\n", "} \n", 1), 15, LineProblem::Extra),
+        (text.replacen("}\n", "}}\n", 1), 15, LineProblem::Extra),
+        (text.replacen("}\n", "},\n", 1), 15, LineProblem::Extra),
+        (text.replacen("Z\"\n", "Z\",\n  \"note\": \"hello\"\n", 1), 15, LineProblem::Extra),
+        (text.replacen("Z\"\n", "Z\",\n  \"sealed\": \"2026-11-22T09:31:00Z\"\n", 1), 15, LineProblem::Extra),
         // The last line is not the last there, and so misses its comma.
-        (text.replacen("Z\"\n", "Z\"\n\n", 1), 13, LineProblem::End),
-        (text.replacen("\n}\n", "\n }\n", 1), 13, LineProblem::End),
-        (text.replacen("\n}\n", "\n]\n", 1), 13, LineProblem::End),
+        (text.replacen("Z\"\n", "Z\"\n\n", 1), 14, LineProblem::End),
+        (text.replacen("\n}\n", "\n }\n", 1), 14, LineProblem::End),
+        (text.replacen("\n}\n", "\n]\n", 1), 14, LineProblem::End),
         ("a".repeat(4096), 1, LineProblem::Unfinished),
         ("a".repeat(4097), 1, LineProblem::TooLong),
     ];
@@ -162,7 +162,7 @@ fn a_statement_has_one_opening_and_one_end() {
 fn a_statement_has_4_kib_at_most() {
     let world = World::new();
     let longest = |bytes: usize| world.seal.to_text() + &"\n".repeat(bytes - world.seal.to_text().len());
-    assert_eq!(SealText::parse(&longest(4096)), Err(StatementFault { line: 15, problem: LineProblem::Extra }));
+    assert_eq!(SealText::parse(&longest(4096)), Err(StatementFault { line: 16, problem: LineProblem::Extra }));
     let too_long = StatementFault { line: 1, problem: LineProblem::TooLong };
     assert_eq!(SealText::parse(&longest(4097)), Err(too_long));
     let signature = proof::sign(Kind::Seal, &longest(4097), &world.seller).unwrap();
@@ -231,13 +231,13 @@ fn a_line_has_one_form() {
     let swapped = text.replacen(&[whole, next].concat(), &[next, whole].concat(), 1);
     assert_eq!(SealText::parse(&swapped), Err(StatementFault { line: 7, problem: LineProblem::Key }));
     let trailing = text.replacen("Z\"\n", "Z\",\n", 1);
-    assert_eq!(SealText::parse(&trailing), Err(StatementFault { line: 13, problem: LineProblem::End }));
+    assert_eq!(SealText::parse(&trailing), Err(StatementFault { line: 14, problem: LineProblem::End }));
     let early = text.replacen(whole, "}\n", 1);
     assert_eq!(SealText::parse(&early), Err(StatementFault { line: 6, problem: LineProblem::End }));
     let closed = text.replacen("\",\n  \"sealed\"", "\"\n}\n  \"sealed\"", 1);
-    assert_eq!(SealText::parse(&closed), Err(StatementFault { line: 13, problem: LineProblem::Missing }));
+    assert_eq!(SealText::parse(&closed), Err(StatementFault { line: 14, problem: LineProblem::Missing }));
     let without_last = [text[..text.find(",\n  \"sealed\"").unwrap()].to_owned(), "\n}\n".into()].concat();
-    assert_eq!(SealText::parse(&without_last), Err(StatementFault { line: 13, problem: LineProblem::Missing }));
+    assert_eq!(SealText::parse(&without_last), Err(StatementFault { line: 14, problem: LineProblem::Missing }));
 }
 
 #[test] // [S10.2]
@@ -386,6 +386,7 @@ fn any_seal() -> impl Strategy<Value = SealText> {
         transfer: TransferId(transfer),
         offer: Digest(hash),
         root: Root(hash),
+        inventory: Digest(hash),
         entries: numbers[0],
         files: numbers[1],
         folders: numbers[2],

@@ -109,6 +109,7 @@ pub(crate) enum Command {
     #[command(subcommand, subcommand_required = true)]
     Receipt(ReceiptCommand),
     Verify(VerifyArgs),
+    Record(RecordArgs),
     #[command(subcommand, subcommand_required = true)]
     Audit(AuditCommand),
     #[command(subcommand, subcommand_required = true)]
@@ -228,6 +229,31 @@ pub(crate) enum ReceiptCommand {
         id: u64,
         #[arg(value_name = "dir")]
         folder: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub(crate) struct RecordArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<RecordCommand>,
+    #[arg(value_name = "id", required = true)]
+    pub(crate) id: Option<u64>,
+    #[arg(short, long, value_name = "file")]
+    pub(crate) out: Option<PathBuf>,
+    #[arg(long, value_name = "file")]
+    pub(crate) annex: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecordCommand {
+    Verify {
+        #[arg(value_name = "file")]
+        file: PathBuf,
+        #[arg(long, value_name = "fingerprint", value_parser = values::fingerprint)]
+        seller: Option<String>,
+        #[arg(long, value_name = "fingerprint", value_parser = values::fingerprint)]
+        buyer: Option<String>,
     },
 }
 

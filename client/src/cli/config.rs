@@ -293,6 +293,8 @@ mod tests {
             &["receipt", "export", "7", "dir"],
             &["code", "7", "--chinese"],
             &["relay", "remove", "r:1"],
+            &["record", "7", "-o", "r.html", "--annex", "list.txt"],
+            &["record", "verify", "r.html", "--seller", "SHA256:xqC22gVeMJaTgauqkq+afh79H60yYGH4XMQDkUahQk0"],
             &["demo", "--size", "64M", "--files", "3", "--keep"],
             &["completions", "zsh"],
             &["verify", "d"],
@@ -308,7 +310,6 @@ mod tests {
             &["push", "x", "--copy"],
             &["push", "x", "--level", "20"],
             &["doctor"],
-            &["record", "7"],
             &["relay", "test"],
         ] {
             assert!(parsed(line, &[], "").is_err(), "{line:?}");

@@ -88,7 +88,12 @@ fn usage_line(command: &Command, words: &Words, path: &str) -> String {
         line.push_str(&if arg.is_required_set() { format!(" <{name}>{many}") } else { format!(" [{name}]{many}") });
     }
     if command.has_subcommands() {
-        line.push_str(&format!(" <{}>", t!(words, "usage-command")));
+        let either = if command.is_subcommand_required_set() || path == "handover" {
+            String::new()
+        } else {
+            format!(" | {path}")
+        };
+        line.push_str(&format!("{either} <{}>", t!(words, "usage-command")));
     }
     line
 }

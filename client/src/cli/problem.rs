@@ -87,6 +87,8 @@ pub(crate) fn of(error: &Error, side: Option<Role>, style: &Style) -> Problem {
         | Error::BadReceipt(_)
         | Error::Log { .. }
         | Error::NoLog { .. }
+        | Error::BadRecord { .. }
+        | Error::RecordForm { .. }
         | Error::Disk { .. }
         | Error::Space { .. }
         | Error::Conflicts { .. }
@@ -264,6 +266,20 @@ fn of_local(error: &Error, style: &Style) -> Problem {
             t!(words, "problem-bad-receipt", detail = detail(error, style)),
             t!(words, "hint-bad-receipt"),
         ),
+        Error::BadRecord { line, .. } => {
+            let detail = detail(error, style);
+            let message = match line {
+                Some(line) => t!(words, "problem-bad-record-line", line = line.to_string(), detail = detail),
+                None => t!(words, "problem-bad-record", detail = detail),
+            };
+            ("record-altered", Exit::Altered, message, t!(words, "hint-bad-record"))
+        }
+        Error::RecordForm { seen, own } => (
+            "record-form",
+            Exit::Failed,
+            t!(words, "problem-record-form", seen = seen.to_string(), own = own.to_string()),
+            t!(words, "hint-record-form"),
+        ),
         Error::Disk { path, source, .. } => {
             let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
             let (code, hint) = match full {
@@ -375,7 +391,10 @@ fn of_run(error: &Error, style: &Style) -> Problem {
 /// What exactly went wrong; it names a rule or a step, never anything of the customer's.
 fn detail(error: &Error, style: &Style) -> String {
     match error {
-        Error::Altered { what, .. } | Error::RelayMisbehaved(what) | Error::BadReceipt(what) => said(what, style),
+        Error::Altered { what, .. }
+        | Error::RelayMisbehaved(what)
+        | Error::BadReceipt(what)
+        | Error::BadRecord { what, .. } => said(what, style),
         Error::Disk { doing, .. } => said(doing, style),
         Error::State { what, source: None, .. } => said(what, style),
         Error::State { what, source: Some(source), .. } => {

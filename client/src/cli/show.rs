@@ -124,7 +124,11 @@ pub(crate) fn receipt(style: &Style, receipt: &ReceiptFacts) -> String {
         ),
     );
     text.push_str(&receipt_kept(style, receipt));
-    text.push_str(&next(style, &[(format!("handover receipt show {}", receipt.id), t!(words, "next-receipt"))]));
+    let commands = [
+        (format!("handover receipt show {}", receipt.id), t!(words, "next-receipt")),
+        (format!("handover record {}", receipt.id), t!(words, "next-record")),
+    ];
+    text.push_str(&next(style, &commands));
     text
 }
 

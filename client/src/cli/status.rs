@@ -223,7 +223,10 @@ fn next_steps(style: &Style, facts: &Facts) -> String {
         ],
         State::Waiting => vec![(format!("handover wait {id}"), t!(words, "next-wait"))],
         State::Collected | State::Delivered => {
-            vec![(format!("handover receipt show {id}"), t!(words, "next-receipt"))]
+            vec![
+                (format!("handover receipt show {id}"), t!(words, "next-receipt")),
+                (format!("handover record {id}"), t!(words, "next-record")),
+            ]
         }
         State::Revoked | State::Expired | State::Refused | State::TakenDown | State::Failed => Vec::new(),
     };

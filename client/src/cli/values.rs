@@ -76,6 +76,12 @@ pub(crate) fn address(text: &str) -> Result<RelayAddress, NotUnderstood> {
     text.parse().or(Err(NotUnderstood))
 }
 
+/// Reads `SHA256:…`, the fingerprint of a key.
+pub(crate) fn fingerprint(text: &str) -> Result<String, NotUnderstood> {
+    let read: Result<handover_shared::proof::Fingerprint, _> = text.parse();
+    read.map(|fingerprint| fingerprint.to_string()).or(Err(NotUnderstood))
+}
+
 /// Reads a span of time such as `90m`, `36h`, `14d`, `2w`, and joins of them such as `1d12h`, in milliseconds.
 pub(crate) fn duration_ms(text: &str) -> Result<u64, NotUnderstood> {
     let mut rest = text;

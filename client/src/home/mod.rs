@@ -15,6 +15,7 @@
 pub(crate) mod checked;
 pub mod identity;
 pub mod relays;
+pub(crate) mod told;
 pub mod transfers;
 
 use std::fs::{self, File, OpenOptions};

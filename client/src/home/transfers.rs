@@ -6,6 +6,8 @@
 //! | `secrets` | [`Secrets`], CBOR behind a check; values are dropped as soon as they are of no more use | both |
 //! | `lock` | held by the run that works on it | both |
 //! | `told` | that the run which ended it has said so to the end | `push`, `wait` |
+//! | `history` | what the relay told, and when | both |
+//! | `inventory` | what can be named of it when the data is gone, behind a check | both |
 //! | `plan`, `records`, `marks-*` | the seller's journal | `push` |
 //! | `offer.*`, `seal.*`, `claim.*`, `receipt.*` | statements and their signatures | both |
 //!
@@ -21,6 +23,7 @@ use handover_shared::ids::{LinkKey, TransferId};
 use handover_shared::keys::Secret;
 use handover_shared::keys::code::RelayAddress;
 use handover_shared::keys::schedule::ContentKey;
+use handover_shared::limits::INVENTORY_BYTES_MAX;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
@@ -28,8 +31,21 @@ use super::{checked, private_options, read_private, sync_folder, write_private};
 use crate::error::Error;
 
 const TOLD: &str = "told";
+/// The file with the inventory, behind a check.
+pub(crate) const INVENTORY: &str = "inventory";
 const FACTS_BYTES_MAX: u64 = 16 * 1024 * 1024;
 const SECRETS_BYTES_MAX: u64 = 4096;
+
+/// The inventory of a transfer, if it is known yet.
+///
+/// # Errors
+/// [`Error::Disk`], [`Error::State`] when the file is damaged.
+pub(crate) fn read_inventory(folder: &Folder) -> Result<Option<String>, Error> {
+    let path = folder.file(INVENTORY);
+    let Some(bytes) = read_private(&path, INVENTORY_BYTES_MAX as u64)? else { return Ok(None) };
+    let text = checked::body(&bytes).and_then(|body| String::from_utf8(body.to_vec()).ok());
+    text.map(Some).ok_or(Error::State { what: "the kept inventory is damaged", path, source: None })
+}
 
 /// Which side of a transfer this machine is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

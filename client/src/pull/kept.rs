@@ -175,6 +175,11 @@ pub(super) fn write_outcome(folder: &Folder, tally: &Tally) -> Result<(), Error>
     write_private(&folder.file(OUTCOME), &checked::file(&codec::encode(tally)))
 }
 
+/// Whether it is known what became of everything.
+pub(super) fn has_outcome(folder: &Folder) -> bool {
+    folder.file(OUTCOME).exists()
+}
+
 /// What became of everything.
 pub(super) fn read_outcome(folder: &Folder) -> Result<Tally, Error> {
     let path = folder.file(OUTCOME);

@@ -43,12 +43,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use handover_shared::archive::manifest::Record;
 use handover_shared::archive::path::EntryPath;
 use handover_shared::ids::Millis;
 
 use crate::error::Error;
 use crate::event::Observer;
 use crate::home::Home;
+use crate::home::transfers::Folder;
 use crate::private::Private;
 use crate::stop::Stop;
 
@@ -78,6 +80,25 @@ pub struct Conflict {
     pub existing_bytes: u64,
     /// Bytes of what came.
     pub new_bytes: u64,
+}
+
+/// Every record of a transfer that came whole, in order, while the list is kept.
+pub(crate) fn listed_records(folder: &Folder, each: &mut dyn FnMut(&Record) -> Result<(), Error>) -> Result<(), Error> {
+    let path = kept::list_file(folder);
+    let bytes = std::fs::metadata(&path).map_err(|source| Error::disk("reading the list", &path, source))?;
+    for line in list::ListReader::open(&path, bytes.len())? {
+        each(&line?.record)?;
+    }
+    Ok(())
+}
+
+/// What became of everything, once that is known: unchanged, kept, renamed, exceptions.
+pub(crate) fn outcome(folder: &Folder) -> Result<Option<(u64, u64, u64, u64)>, Error> {
+    if !kept::has_outcome(folder) {
+        return Ok(None);
+    }
+    let tally = kept::read_outcome(folder)?;
+    Ok(Some((tally.unchanged, tally.kept_existing, tally.renamed, tally.exceptions)))
 }
 
 /// Answers questions.

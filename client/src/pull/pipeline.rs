@@ -11,6 +11,7 @@
 //! SPEC [S7] [S8] [S9.5] [S15.3].
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +34,7 @@ use super::checkpoint::{Checkpoint, Keeper, Offered, Stage};
 use super::place::{Placer, Trouble};
 use super::stdout::Pour;
 use crate::error::Error;
+use crate::home::{checked, write_private};
 
 /// Sealed blocks that wait to be opened.
 const BLOCKS_QUEUED: usize = 4;
@@ -97,7 +99,12 @@ pub(super) enum Sink {
         keeper: Keeper,
     },
     /// To standard output.
-    Stdout(Pour),
+    Stdout {
+        /// The stream.
+        pour: Pour,
+        /// Where is kept what can be named of it later.
+        inventory: PathBuf,
+    },
 }
 
 /// What a pipeline says while it works.
@@ -351,7 +358,10 @@ impl End {
     /// Writes the last checkpoint. The archive counts as here only when that is done.
     fn finish(self, last: Option<Stage>) -> Result<(), Error> {
         match self.sink {
-            Sink::Stdout(pour) => pour.finish(),
+            Sink::Stdout { pour, inventory } => {
+                let text = pour.finish()?;
+                write_private(&inventory, &checked::file(text.as_bytes())) // [S9.6]
+            }
             Sink::Disk { mut placer, keeper } => {
                 let last = match last {
                     Some(stage) => Some(Checkpoint::new(stage, placer.state()?)),
@@ -448,7 +458,7 @@ impl Sink {
     fn take(&mut self, event: ReaderEvent<'_>) -> Result<(), Trouble> {
         let placer = match self {
             Self::Disk { placer, .. } => placer,
-            Self::Stdout(pour) => return pour.take(event).map_err(Trouble::Failed),
+            Self::Stdout { pour, .. } => return pour.take(event).map_err(Trouble::Failed),
         };
         match event {
             ReaderEvent::FileBegin(entry) => placer.file_begin(entry),

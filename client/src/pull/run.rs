@@ -13,7 +13,7 @@ use handover_shared::keys::code::RelayAddress;
 use handover_shared::keys::schedule::ContentKey;
 use handover_shared::proof::OpenedOffer;
 use handover_shared::protocol::buyer::{Buyer, End, Input, Output, Start};
-use handover_shared::protocol::message::{Receive, Reply, Request};
+use handover_shared::protocol::message::{EventKind, Receive, Reply, Request};
 use handover_shared::tls::LinkSecret;
 use zeroize::Zeroizing;
 
@@ -32,6 +32,7 @@ use crate::audit::{self, Patience};
 use crate::error::Error;
 use crate::event::{Event, Observer, Progress, Stage};
 use crate::home::Home;
+use crate::home::told::{self, Told};
 use crate::home::transfers::{Facts, Held, Secrets, State};
 use crate::link::retry::Backoff;
 use crate::link::{Relay, unexpected};
@@ -240,12 +241,18 @@ impl Run {
                 self.facts.state = State::Receiving;
                 self.facts.claimed_ms = Some(released.claimed.0);
                 self.held.store_facts(&self.facts)?;
+                self.told(EventKind::Claimed, released.claimed)?;
                 self.moved();
                 Ok(Input::Released)
             }
             Ok(other) => self.failed(unexpected(other)).await,
             Err(error) => self.failed(error).await,
         }
+    }
+
+    /// Keeps what the relay says that it has done for us, and when.
+    fn told(&self, kind: EventKind, time: Millis) -> Result<(), Error> {
+        told::add(&self.held, [Told { sequence: None, time, kind, by: Some(self.link.public()) }])
     }
 
     fn content_key(&self) -> Result<ContentKey, Error> {
@@ -412,7 +419,8 @@ impl Run {
         let digested = sealed_receipt.clone();
         let receive = Request::Receive(Receive { transfer: self.transfer, sealed_receipt });
         match self.ask(&receive).await {
-            Ok(Reply::Received(_)) => {
+            Ok(Reply::Received(received)) => {
+                self.told(EventKind::Receipted, received.time)?;
                 audit::keep_receipt_digest(&self.held, &digested)?;
                 self.moved();
                 Ok(Input::Received)

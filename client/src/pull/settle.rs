@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use handover_shared::archive::inventory::InventoryBuilder;
 use handover_shared::archive::stream::Position;
 use handover_shared::ids::{BlockSize, Millis, TransferId};
 use handover_shared::keys::schedule::ContentKey;
@@ -15,7 +16,7 @@ use handover_shared::proof::{OpenedOffer, ReceiptText};
 
 use super::checkpoint::{Checkpoint, Keeper, Stage as Kept, Trust, doubt_file};
 use super::finish::{Finish, Tally};
-use super::list::ListWriter;
+use super::list::{ListReader, ListWriter};
 use super::pipeline::{Bounds, Job, Pipeline, Sink};
 use super::place::{Placer, PlacerState, Trouble};
 use super::stdout::Pour;
@@ -23,8 +24,8 @@ use super::work::{Destination, Work};
 use super::{ConflictPolicy, Decide, Taken, kept, now, sign};
 use crate::error::Error;
 use crate::event::{Event, Observer, Stage};
-use crate::home::Home;
-use crate::home::transfers::{Facts, Folder, State};
+use crate::home::transfers::{Facts, Folder, INVENTORY, State};
+use crate::home::{Home, checked, write_private};
 use crate::verify::manifest;
 use crate::watch::receipt_short;
 
@@ -62,8 +63,9 @@ impl Site {
             // Not through the standard library's buffer, which looks for line ends.
             let out = std::io::stdout().as_fd().try_clone_to_owned();
             let out = out.map_err(|source| Error::disk("opening standard output", "-", source))?;
-            let pour = Pour::new(Box::new(File::from(out)), self.observer.clone());
-            return Ok(Pipeline::start(job(Position::START, None), Sink::Stdout(pour))?);
+            let pour = Pour::new(Box::new(File::from(out)), self.observer.clone(), self.inventory());
+            let sink = Sink::Stdout { pour, inventory: self.folder.file(INVENTORY) };
+            return Ok(Pipeline::start(job(Position::START, None), sink)?);
         };
         let trust = Trust::read(&kept::checkpoint_file(&self.folder))?;
         let work = Work::open(destination, &self.transfer, self.since, trust)?;
@@ -85,6 +87,19 @@ impl Site {
         let (root, list) = placer.sync_handles()?;
         let keeper = Keeper::start(kept::checkpoint_file(&self.folder), root, list)?;
         Ok(Pipeline::start(job, Sink::Disk { placer: Box::new(placer), keeper })?)
+    }
+
+    fn inventory(&self) -> InventoryBuilder {
+        InventoryBuilder::new(self.transfer, self.key.inventory_salt(&self.transfer))
+    }
+
+    /// Keeps what can be named of everything that came, for when the list is gone. [S9.6]
+    fn keep_inventory(&self, list_bytes: u64) -> Result<(), Error> {
+        let mut inventory = self.inventory();
+        for line in ListReader::open(&kept::list_file(&self.folder), list_bytes)? {
+            inventory.add(&line?.record);
+        }
+        write_private(&self.folder.file(INVENTORY), &checked::file(inventory.finish().as_bytes()))
     }
 
     fn list(&self, bytes: u64) -> Result<ListWriter, Error> {
@@ -113,6 +128,7 @@ impl Ending {
             None => Tally { exceptions: sealed.tail().counts.exceptions, ..Tally::default() },
             Some(destination) => place_rest(&site, destination, decide.as_ref())?,
         };
+        sign::check_inventory(&site.folder, &sealed)?;
         site.observer.event(Event::Stage(Stage::Signing));
         let owner = home.identity_or_new()?;
         // [S15.4]
@@ -138,6 +154,7 @@ fn place_rest(site: &Site, destination: &Destination, decide: &dyn Decide) -> Re
         observer: &site.observer,
     };
     let tally = finish.run(site.policy, decide)?;
+    site.keep_inventory(list_bytes)?;
     let synced = work.root()?.sync_file_system();
     synced.map_err(|source| work.trouble("syncing what was received", source))?;
     Ok(tally)

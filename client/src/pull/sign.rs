@@ -15,6 +15,7 @@ use handover_shared::proof::{
 use super::finish::Tally;
 use super::kept::{self, Kept};
 use crate::error::Error;
+use crate::home;
 use crate::home::identity::Owner;
 use crate::home::transfers::Folder;
 
@@ -54,6 +55,16 @@ pub(super) fn check_seal(offer: &OpenedOffer, tail_record: &[u8]) -> Result<Seal
         && text.bytes == counts.bytes
         && text.stream_blocks == tail.stream_blocks;
     if same { Ok(Sealed { tail, seal }) } else { Err(altered()) }
+}
+
+/// Checks that the seal names the inventory of what came. [S9.6]
+pub(super) fn check_inventory(folder: &Folder, sealed: &Sealed) -> Result<(), Error> {
+    let kept = home::transfers::read_inventory(folder)?;
+    match kept.map(|text| proof::text_id(&text)) {
+        Some(id) if id == sealed.seal.text().inventory => Ok(()),
+        Some(_) => Err(Error::Altered { what: "S9.6", block: None }),
+        None => Err(Error::Internal("the inventory is not here".into())),
+    }
 }
 
 /// Signs the receipt and keeps it, in the order in which a crash does no harm.

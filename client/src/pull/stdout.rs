@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use handover_shared::archive::inventory::InventoryBuilder;
 use handover_shared::archive::reader::Event as ReaderEvent;
 
 use super::place::reason_of;
@@ -15,12 +16,13 @@ pub(super) struct Pour {
     out: Box<dyn Write + Send>,
     observer: Arc<dyn Observer>,
     files: u64,
+    inventory: InventoryBuilder,
 }
 
 impl Pour {
     /// Pours into this.
-    pub fn new(out: Box<dyn Write + Send>, observer: Arc<dyn Observer>) -> Self {
-        Self { out, observer, files: 0 }
+    pub fn new(out: Box<dyn Write + Send>, observer: Arc<dyn Observer>, inventory: InventoryBuilder) -> Self {
+        Self { out, observer, files: 0, inventory }
     }
 
     /// Takes the next event of the archive.
@@ -31,28 +33,35 @@ impl Pour {
         match event {
             ReaderEvent::FileBegin(_) if self.files > 0 => Err(Error::NotOneFile),
             ReaderEvent::Data { bytes, .. } => self.out.write_all(bytes).map_err(unwritable),
-            ReaderEvent::FileEnd(_) => {
+            ReaderEvent::FileEnd(record) => {
                 self.files += 1;
+                self.inventory.add(&record);
                 Ok(())
             }
             ReaderEvent::FileVoid(_) => Err(Error::CannotTakeBack),
             ReaderEvent::Link(_) => Err(Error::NotOneFile),
             ReaderEvent::Exception(record) => {
+                self.inventory.add(&record);
                 let path = Private::new(record.path.as_bytes().to_vec());
                 let reason = record.reason.map_or(ExceptionReason::ReadError, reason_of);
                 self.observer.event(Event::Exception { path, reason });
                 Ok(())
             }
-            ReaderEvent::FileBegin(_) | ReaderEvent::Folder(_) | ReaderEvent::Page(_) => Ok(()),
+            ReaderEvent::Folder(record) => {
+                self.inventory.add(&record);
+                Ok(())
+            }
+            ReaderEvent::FileBegin(_) | ReaderEvent::Page(_) => Ok(()),
         }
     }
 
-    /// Hands the rest over.
+    /// Hands the rest over; gives what can be named of it.
     ///
     /// # Errors
     /// [`Error::Disk`].
-    pub fn finish(mut self) -> Result<(), Error> {
-        self.out.flush().map_err(unwritable)
+    pub fn finish(mut self) -> Result<String, Error> {
+        self.out.flush().map_err(unwritable)?;
+        Ok(self.inventory.finish())
     }
 }
 
@@ -64,10 +73,11 @@ fn unwritable(source: io::Error) -> Error {
 mod tests {
     use std::sync::Mutex;
 
+    use handover_shared::archive::inventory::InventorySalt;
     use handover_shared::archive::item::{Entry, EntryKind, Exception, Mtime, Reason};
     use handover_shared::archive::manifest::Record;
     use handover_shared::archive::path::EntryPath;
-    use handover_shared::ids::ContentHash;
+    use handover_shared::ids::{ContentHash, TransferId};
 
     use super::*;
     use crate::pull::tests::kit::Watcher;
@@ -86,6 +96,10 @@ mod tests {
         }
     }
 
+    fn inventory() -> InventoryBuilder {
+        InventoryBuilder::new(TransferId([1; 16]), InventorySalt([2; 16]))
+    }
+
     fn path(name: &str) -> EntryPath {
         EntryPath::parse(name.as_bytes()).unwrap()
     }
@@ -102,19 +116,20 @@ mod tests {
     #[test]
     fn one_file_comes_out_as_it_is_and_a_second_does_not() {
         let sheet = Sheet::default();
-        let mut pour = Pour::new(Box::new(sheet.clone()), Watcher::new());
+        let mut pour = Pour::new(Box::new(sheet.clone()), Watcher::new(), inventory());
         pour.take(ReaderEvent::FileBegin(entry("a"))).unwrap();
         pour.take(ReaderEvent::Data { offset: 0, bytes: b"12" }).unwrap();
         pour.take(ReaderEvent::Data { offset: 2, bytes: b"\n3" }).unwrap();
         pour.take(whole("a")).unwrap();
         assert!(matches!(pour.take(ReaderEvent::FileBegin(entry("b"))), Err(Error::NotOneFile)));
-        pour.finish().unwrap();
+        let inventory = pour.finish().unwrap(); // [S9.6]
+        assert!(inventory.contains("{\"path\":\"a\",\"kind\":\"file\",\"bytes\":4"), "{inventory}");
         assert_eq!(*sheet.0.lock().unwrap(), b"12\n3");
     }
 
     #[test]
     fn what_is_out_cannot_be_taken_back() {
-        let mut pour = Pour::new(Box::new(Sheet::default()), Watcher::new());
+        let mut pour = Pour::new(Box::new(Sheet::default()), Watcher::new(), inventory());
         pour.take(ReaderEvent::FileBegin(entry("a"))).unwrap();
         assert!(matches!(pour.take(ReaderEvent::FileVoid(path("a"))), Err(Error::CannotTakeBack)));
     }
@@ -122,7 +137,7 @@ mod tests {
     #[test]
     fn exceptions_are_told_with_their_reason() {
         let watcher = Watcher::new();
-        let mut pour = Pour::new(Box::new(Sheet::default()), watcher.clone());
+        let mut pour = Pour::new(Box::new(Sheet::default()), watcher.clone(), inventory());
         let record = Record::of_exception(Exception { path: path("gone"), reason: Reason::KeptChanging });
         pour.take(ReaderEvent::Exception(record)).unwrap();
         assert_eq!(watcher.exceptions(), [("gone".into(), ExceptionReason::KeptChanging)]);

@@ -11,6 +11,7 @@ use handover_shared::archive::ArchiveFault;
 use handover_shared::archive::block::{self, Ending};
 use handover_shared::archive::catalogue::{Places, Tail};
 use handover_shared::archive::frame::Packed;
+use handover_shared::archive::inventory::{InventoryBuilder, InventorySalt};
 use handover_shared::archive::manifest::Counts;
 use handover_shared::archive::stream::{Cut as CutBlock, Cutter};
 use handover_shared::archive::writer::FrameNotes;
@@ -18,7 +19,7 @@ use handover_shared::ids::{BlockCount, BlockIndex, BlockSize, Root, TransferId};
 use handover_shared::keys::{Entropy, OsEntropy, Secret};
 
 use super::frames::Fed;
-use super::journal::{Mark, Point, RecordsWriter, Resumption};
+use super::journal::{Mark, Point, RecordsReader, RecordsWriter, Resumption};
 use super::keep::{Item, Keeper, Sealed};
 use super::pipeline::{PATIENCE, Shared, Stopped};
 use super::source::Signature;
@@ -36,6 +37,7 @@ pub(super) struct Cut {
     pub transfer: TransferId,
     pub size: BlockSize,
     pub block_key: Secret<32>,
+    pub inventory_salt: InventorySalt,
     pub shared: Arc<Shared>,
 }
 
@@ -153,7 +155,8 @@ impl Cutting {
         let ending = Ending::of(stream_blocks).ok_or(ArchiveFault::BlockLimit).map_err(too_large)?;
         let total = ending.blocks();
         let catalogue = self.places.catalogue().ok_or(ArchiveFault::State).map_err(internal)?;
-        let (seal_text, seal_signature) = self.step.sealer.seal(counts, root, stream_blocks)?;
+        let inventory = self.inventory()?;
+        let (seal_text, seal_signature) = self.step.sealer.seal(counts, root, stream_blocks, &inventory)?;
         let tail = Tail { stream_blocks, counts, root, catalogue, seal_text, seal_signature };
         let padding = block::padding_payload(self.step.size);
         for index in (next.0..ending.tail().0).map(BlockIndex) {
@@ -162,6 +165,17 @@ impl Cutting {
         let payload = block::tail_payload(self.step.size, &tail).map_err(internal)?;
         self.seal(ending.tail(), &payload, None, Some(total))?;
         self.step.keep.send(Item::Last { total, counts }).or(Err(Stopped::Unwanted))
+    }
+
+    /// What the seal names of everything that was recorded, by this run and those before it. [S9.6]
+    fn inventory(&mut self) -> Result<String, Stopped> {
+        self.step.records.flush()?;
+        let mut records = RecordsReader::open(self.step.records.path(), self.step.records.bytes(), 0)?;
+        let mut inventory = InventoryBuilder::new(self.step.transfer, self.step.inventory_salt);
+        while let Some(listed) = records.read()? {
+            inventory.add(&listed.record);
+        }
+        Ok(inventory.finish())
     }
 }
 

@@ -41,12 +41,14 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use handover_shared::archive::manifest::Record;
 use handover_shared::ids::Millis;
 use handover_shared::invite::Invite;
 use handover_shared::keys::code::RelayAddress;
 
 use crate::error::Error;
 use crate::event::{ExceptionReason, Observer, ReceiptFacts, Scanned};
+use crate::home::transfers::Folder;
 use crate::private::Private;
 use crate::stop;
 
@@ -182,6 +184,24 @@ pub fn scan(options: &PushOptions, observer: &dyn Observer) -> Result<Scan, Erro
         Ok(())
     })?;
     Ok(Scan { scanned, exceptions, entries })
+}
+
+/// Every record of a transfer that was sealed, of which there are so many, in order, while the journal is kept.
+pub(crate) fn sent_records(
+    folder: &Folder,
+    records: u64,
+    each: &mut dyn FnMut(&Record) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let path = folder.file("records");
+    let bytes = std::fs::metadata(&path).map_err(|source| Error::disk("reading the list of records", &path, source))?;
+    let mut reader = journal::RecordsReader::open(&path, bytes.len(), 0)?;
+    for _ in 0..records {
+        match reader.read()? {
+            Some(listed) => each(&listed.record)?,
+            None => break,
+        }
+    }
+    Ok(())
 }
 
 /// What [`watch`](crate::watch) needs to follow a transfer without sending anything.

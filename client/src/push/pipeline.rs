@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use handover_shared::archive::frame::Level;
+use handover_shared::archive::inventory::InventorySalt;
 use handover_shared::archive::manifest::Counts;
 use handover_shared::ids::{BlockCount, BlockIndex, BlockSize, TransferId};
 use handover_shared::keys::Secret;
@@ -59,6 +60,8 @@ pub struct Setup {
     pub block_key: Secret<32>,
     /// Keys the hashes of the manifest.
     pub manifest_key: Secret<32>,
+    /// Salts the inventory.
+    pub inventory_salt: InventorySalt,
     /// How hard to compress; chosen while it runs if not given.
     pub level: Option<Level>,
     /// Makes the statement at the end.
@@ -171,6 +174,7 @@ impl Pipeline {
             transfer: setup.transfer,
             size: setup.block_size,
             block_key: setup.block_key,
+            inventory_salt: setup.inventory_salt,
             shared: shared.clone(),
         };
         let reading = Reading {

@@ -97,6 +97,7 @@ impl Transfer for Sending<'_> {
                 block_size,
                 block_key: key.block_key(&transfer),
                 manifest_key: key.manifest_key(&transfer),
+                inventory_salt: key.inventory_salt(&transfer),
                 level,
                 sealer,
                 stdin,

@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `announced` | everything `Create` says but the relay share, so that it can be said again in the same words |
 //! | `offer.txt`, `offer.sig` | the offer statement and its signature |
+//! | `offer.summary` | the summary that the offer names |
 //! | `seal.txt`, `seal.sig` | the seal statement and its signature |
+//! | `inventory` | what the seal names by its hash |
 //!
 //! # Source
 //! SPEC [S4.5] [S10.3] [S10.4] [S10.7] [S12.5] [S14.2].
@@ -27,7 +29,7 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::event::Scanned;
 use crate::home::identity::Owner;
-use crate::home::transfers::{Folder, Secrets};
+use crate::home::transfers::{Folder, INVENTORY, Secrets};
 use crate::home::{checked, read_private, write_private};
 use crate::link::Relay;
 use crate::verify::manifest;
@@ -160,6 +162,7 @@ pub fn announce(
         expires: terms.expires,
     };
     // [S14.2]
+    write_private(&folder.file("offer.summary"), &summary.to_bytes())?;
     write_private(&folder.file("offer.txt"), opened.statement.as_bytes())?;
     write_private(&folder.file("offer.sig"), opened.signature.as_bytes())?;
     manifest::keep_key(folder, &key.manifest_key(&transfer))?;
@@ -201,6 +204,7 @@ pub struct Sealer {
     offer: Digest,
     text_path: PathBuf,
     signature_path: PathBuf,
+    inventory_path: PathBuf,
 }
 
 impl Sealer {
@@ -215,6 +219,7 @@ impl Sealer {
             offer: proof::text_id(&read_text(folder, "offer.txt")?),
             text_path: folder.file("seal.txt"),
             signature_path: folder.file("seal.sig"),
+            inventory_path: folder.file(INVENTORY),
         })
     }
 
@@ -222,11 +227,19 @@ impl Sealer {
     ///
     /// # Errors
     /// [`Error::Disk`]; [`Error::Internal`] if it cannot be signed.
-    pub fn seal(&self, counts: Counts, root: Root, stream_blocks: u64) -> Result<(String, String), Error> {
+    pub fn seal(
+        &self,
+        counts: Counts,
+        root: Root,
+        stream_blocks: u64,
+        inventory: &str,
+    ) -> Result<(String, String), Error> {
+        write_private(&self.inventory_path, &checked::file(inventory.as_bytes()))?; // [S9.6]
         let text = SealText {
             transfer: self.transfer,
             offer: self.offer,
             root,
+            inventory: proof::text_id(inventory),
             entries: counts.entries(),
             files: counts.files,
             folders: counts.folders,

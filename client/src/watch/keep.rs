@@ -12,12 +12,13 @@ use handover_shared::proof::{
     self, ClaimCheck, ProofFault, ReceiptBundle, ReceiptCheck, ReceiptText, SealText, VerifiedClaim,
     fingerprint_of_link_key,
 };
-use handover_shared::protocol::message::{ClaimRecord, EventKind, Phase, Snapshot};
+use handover_shared::protocol::message::{self, ClaimRecord, EventKind, Phase, Snapshot};
 use zeroize::Zeroizing;
 
 use crate::audit;
 use crate::error::Error;
 use crate::event::{Event, Observer, ReceiptFacts};
+use crate::home::told::{self, Told};
 use crate::home::transfers::{Facts, Folder, Held, State};
 use crate::home::write_private;
 use crate::link::Relay;
@@ -149,6 +150,7 @@ impl<'a> Watcher<'a> {
     }
 
     fn keep(&mut self, held: &Held, snapshot: &Snapshot, observer: &dyn Observer) -> Result<(), Error> {
+        told::add(held, snapshot.events.iter().map(told_of))?;
         let mut facts = held.facts()?;
         let before = facts.clone();
         facts.expires_ms = snapshot.expires.0;
@@ -273,6 +275,10 @@ impl<'a> Watcher<'a> {
         secrets.code = None;
         held.store_secrets(&secrets)
     }
+}
+
+fn told_of(event: &message::Event) -> Told {
+    Told { sequence: Some(event.sequence), time: event.time, kind: event.kind, by: event.by }
 }
 
 /// What was told one after the other, as if it had been told at once: there is never more to keep than one snapshot,

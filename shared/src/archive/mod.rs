@@ -7,6 +7,7 @@
 //! | [`content`], [`manifest`] | hash of a file, root over all records | the same |
 //! | [`writer`], [`reader`] | entries and bytes to raw frames | items to what is to be placed, every rule enforced |
 //! | [`catalogue`] | list of records, pages, tail | the same |
+//! | [`inventory`] | what can be named when the data is gone | the same |
 //! | [`frame`] | packs | unpacks |
 //! | [`stream`] | cuts frames into payloads | joins payloads to frames |
 //! | [`block`] | seals | opens |
@@ -34,6 +35,7 @@ pub mod catalogue;
 pub mod content;
 pub mod fault;
 pub mod frame;
+pub mod inventory;
 pub mod item;
 pub mod manifest;
 pub mod path;

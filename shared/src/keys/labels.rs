@@ -26,6 +26,8 @@ pub const BLOCK: &[u8] = b"block";
 pub const MANIFEST: &[u8] = b"manifest";
 /// Derives the receipt key from a content key.
 pub const RECEIPT: &[u8] = b"receipt";
+/// Derives the salt of the inventory from a content key.
+pub const INVENTORY: &[u8] = b"inventory";
 
 /// Derives the key of what is said about an agreement from a code.
 pub const AGREEMENT: &[u8] = b"agreement";

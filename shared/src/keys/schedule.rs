@@ -13,6 +13,7 @@ use super::expand::{derive, extract};
 use super::labels;
 use super::seal;
 use super::secret::Secret;
+use crate::archive::inventory::InventorySalt;
 use crate::fault::Fault;
 use crate::ids::{ClaimKey, Commit, Digest, Locator, TransferId};
 use crate::proof::Identity;
@@ -113,6 +114,13 @@ impl ContentKey {
     /// Seals papers; outlives the content key, of which it says nothing [S4.9].
     pub fn papers_key(&self, tid: &TransferId) -> Secret<32> {
         self.derive(labels::PAPERS, tid)
+    }
+
+    /// Makes the hash of the inventory one that cannot be guessed at. It is no secret of those who have the inventory.
+    pub fn inventory_salt(&self, tid: &TransferId) -> InventorySalt {
+        let mut salt = [0; 16];
+        salt.copy_from_slice(&self.derive(labels::INVENTORY, tid).expose()[..16]);
+        InventorySalt(salt)
     }
 
     fn derive(&self, label: &[u8], tid: &TransferId) -> Secret<32> {

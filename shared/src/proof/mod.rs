@@ -61,6 +61,29 @@ pub fn digest(bytes: &[u8]) -> Digest {
     digest
 }
 
+/// SHA-256 of bytes that come piece by piece.
+pub struct Digester(aws_lc_rs::digest::Context);
+
+impl Default for Digester {
+    fn default() -> Self {
+        Self(aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256))
+    }
+}
+
+impl Digester {
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The hash of all of them.
+    pub fn finish(self) -> Digest {
+        let mut digest = Digest([0; 32]);
+        digest.0.copy_from_slice(self.0.finish().as_ref());
+        digest
+    }
+}
+
 /// What a statement is named by: the hash of its text.
 ///
 /// # Source

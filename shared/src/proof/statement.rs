@@ -173,6 +173,8 @@ statement! {
         bytes: u64 = "bytes",
         /// Blocks of the stream, before padding and tail.
         stream_blocks: u64 = "stream-blocks",
+        /// The hash of the inventory.
+        inventory: Digest = "inventory",
         /// When the archive was closed.
         sealed: Stamp = "sealed",
     }

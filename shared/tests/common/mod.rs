@@ -181,6 +181,7 @@ fn seal(offer: &OfferText) -> SealText {
         transfer: TID,
         offer: proof::text_id(&offer.to_text()),
         root: Root([0x44; 32]),
+        inventory: Digest([0x55; 32]),
         entries: 6,
         files: 3,
         folders: 2,

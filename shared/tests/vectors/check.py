@@ -240,6 +240,7 @@ def check(name, f):
         for label in ["commit", "block", "manifest", "receipt"]:
             field = "gives-commit" if label == "commit" else f"gives-{label}-key"
             same(name, derive(f["content-key"], label.encode(), [f["transfer"]], 32), f[field])
+        same(name, derive(f["content-key"], b"inventory", [f["transfer"]], 16), f["gives-inventory-salt"])
     elif operation == "write-code":
         same(name, bech32m("ho", f["code"]), f["gives-text"].decode())
     elif operation == "seal":

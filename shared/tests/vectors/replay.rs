@@ -99,6 +99,7 @@ fn derive_from_content_key(vector: &Vector) -> Gives {
         ("block-key", key.block_key(&tid).expose().to_vec()),
         ("manifest-key", key.manifest_key(&tid).expose().to_vec()),
         ("receipt-key", key.receipt_key(&tid).expose().to_vec()),
+        ("inventory-salt", key.inventory_salt(&tid).0.to_vec()),
     ]
 }
 

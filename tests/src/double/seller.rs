@@ -2,6 +2,7 @@
 //! sealed and signed. Everything it does can be done by whoever got an invite.
 
 use handover_shared::archive::block::{Ending, padding_payload, seal_block};
+use handover_shared::archive::inventory::InventoryBuilder;
 use handover_shared::codec;
 use handover_shared::ids::{BlockCount, BlockIndex, BlockSize, LinkKey, Millis, TransferId};
 use handover_shared::invite::Invite;
@@ -225,10 +226,16 @@ impl HostileSeller {
 
     fn tail(&self, deal: &Deal, offer: &str, closing: &Closing, pretence: &Pretence) -> Vec<u8> {
         let [files, folders, links, exceptions] = closing.counts;
+        // What cannot be a record is refused before anybody looks at the inventory.
+        let mut inventory = InventoryBuilder::new(deal.transfer, deal.key.inventory_salt(&deal.transfer));
+        for record in closing.records.iter().filter_map(|record| codec::decode(record).ok()) {
+            inventory.add(&record);
+        }
         let text = SealText {
             transfer: deal.transfer,
             offer: proof::text_id(offer),
             root: handover_shared::ids::Root(closing.root),
+            inventory: proof::text_id(&inventory.finish()),
             entries: closing.entries,
             files,
             folders,

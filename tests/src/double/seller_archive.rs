@@ -76,6 +76,8 @@ pub struct Closing {
     pub root: [u8; 32],
     /// Block and offset where the catalogue begins.
     pub catalogue: (u64, u32),
+    /// Every record.
+    pub records: Vec<Vec<u8>>,
 }
 
 /// An archive under construction.
@@ -280,6 +282,7 @@ impl Archive {
             bytes: self.bytes,
             root: self.root(),
             catalogue,
+            records: self.records.iter().map(|(record, _)| record.clone()).collect(),
         };
         Written { stream, closing }
     }

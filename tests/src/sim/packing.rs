@@ -6,6 +6,7 @@ use std::sync::Arc;
 use handover_shared::archive::block::{self, Ending};
 use handover_shared::archive::catalogue::{Listed, Places, Tail};
 use handover_shared::archive::frame::{Level, Packer};
+use handover_shared::archive::inventory::InventoryBuilder;
 use handover_shared::archive::item::{Entry, EntryKind, Exception, Mtime, Reason};
 use handover_shared::archive::path::EntryPath;
 use handover_shared::archive::stream::{Cut, Cutter};
@@ -223,10 +224,14 @@ impl Packing {
         let next = self.cutter.next_block();
         let stream_blocks = self.stream_blocks.unwrap_or(next.0);
         let ending = Ending::of(stream_blocks).expect("few blocks");
+        let transfer = self.terms.transfer;
+        let mut inventory = InventoryBuilder::new(transfer, self.terms.key.inventory_salt(&transfer));
+        self.list.iter().for_each(|listed| inventory.add(&listed.record));
         let text = SealText {
             transfer: self.terms.transfer,
             offer: self.terms.offer,
             root,
+            inventory: proof::text_id(&inventory.finish()),
             entries: counts.entries(),
             files: counts.files,
             folders: counts.folders,

@@ -5,6 +5,7 @@ mod identity;
 mod pull;
 mod push;
 pub(super) mod receipts;
+mod record;
 mod relays;
 mod transfers;
 pub(super) mod verify;
@@ -37,6 +38,7 @@ pub(super) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Receipt(command) => receipts::run(command, context),
         Command::Verify(args) => verify::run(args, context).await,
         Command::Audit(command) => audit::run(command, context),
+        Command::Record(args) => record::run(args, context),
         Command::Identity(command) => identity::run(command, context),
         Command::Relay(command) => relays::run(command, context).await,
         Command::Demo(args) => demo::run(args, context).await,

@@ -139,7 +139,7 @@ fn transfers() {
 #[test]
 fn help() {
     use clap::CommandFactory;
-    for path in [&[][..], &["push"], &["pull"], &["receipt", "verify"]] {
+    for path in [&[][..], &["push"], &["pull"], &["receipt", "verify"], &["record"], &["record", "verify"]] {
         let name = format!("help-{}", if path.is_empty() { "handover".to_owned() } else { path.join("-") });
         golden(&name, |style| {
             let mut command = super::help::localized(super::args::Cli::command(), &style.words).term_width(style.width);

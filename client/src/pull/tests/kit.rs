@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use handover_shared::archive::block::{Ending, padding_payload, seal_block, tail_payload};
 use handover_shared::archive::catalogue::{Listed, Places, Tail};
 use handover_shared::archive::frame::{Level, Packer};
+use handover_shared::archive::inventory::InventoryBuilder;
 use handover_shared::archive::item::{Entry, EntryKind, Exception, Mtime, Reason};
 use handover_shared::archive::path::{EntryPath, Target};
 use handover_shared::archive::stream::{Cut, Cutter};
@@ -155,7 +156,9 @@ impl Seller {
         let counts = writer.state().counts();
         let root = writer.root();
         cutting.take(writer.close_entries().unwrap());
+        let mut inventory = InventoryBuilder::new(self.transfer, self.key.inventory_salt(&self.transfer));
         for line in std::mem::take(&mut cutting.listed) {
+            inventory.add(&line.record);
             let frame = writer.list(&line).unwrap();
             cutting.take(frame);
         }
@@ -169,6 +172,7 @@ impl Seller {
             transfer: self.transfer,
             offer: self.offer.text_id,
             root,
+            inventory: proof::text_id(&inventory.finish()),
             entries: counts.entries(),
             files: counts.files,
             folders: counts.folders,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use handover_shared::archive::block::OpenedBlock;
 use handover_shared::archive::catalogue::Tail;
 use handover_shared::archive::frame::{Level, Unpacker};
+use handover_shared::archive::inventory::InventorySalt;
 use handover_shared::archive::item::Reason;
 use handover_shared::archive::reader::{self, Reader};
 use handover_shared::archive::stream::{FrameReader, Taken};
@@ -129,6 +130,7 @@ impl World {
             block_size: self.size,
             block_key: secret(1),
             manifest_key: secret(2),
+            inventory_salt: InventorySalt([3; 16]),
             level: Some(Level::DEFAULT),
             sealer: Sealer::new(&self.held, TRANSFER, &Identity::of_seed(&[3; 32])).unwrap(),
             stdin: None,

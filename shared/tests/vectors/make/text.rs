@@ -47,15 +47,15 @@ fn refused_texts(seal: &str, offer: &str) -> Vec<Case> {
             "line 8: wrong key",
             files("  \"files\": \"3\",\n  \"files\": \"3\",\n"),
         ),
-        ("missing-line", "No line is missing.", "line 13: missing line", format!("{}\n}}\n", &seal[..last])),
+        ("missing-line", "No line is missing.", "line 14: missing line", format!("{}\n}}\n", &seal[..last])),
         (
             "extra-line",
             "Nothing follows the last line but the brace.",
-            "line 14: line too many",
+            "line 15: line too many",
             seal.replacen("\n}\n", ",\n  \"note\": \"hello\"\n}\n", 1),
         ),
-        ("empty-line", "There is no empty line.", "line 15: line too many", format!("{seal}\n")),
-        ("second-object", "Nothing follows the closing brace.", "line 15: line too many", format!("{seal}{{}}\n")),
+        ("empty-line", "There is no empty line.", "line 16: line too many", format!("{seal}\n")),
+        ("second-object", "Nothing follows the closing brace.", "line 16: line too many", format!("{seal}{{}}\n")),
         ("crlf", "Lines end with a line feed alone.", "line 1: not printable ASCII", seal.replace('\n', "\r\n")),
         (
             "byte-order-mark",
@@ -72,11 +72,11 @@ fn refused_texts(seal: &str, offer: &str) -> Vec<Case> {
         (
             "trailing-comma",
             "No comma follows the last value.",
-            "line 13: wrong end of line",
+            "line 14: wrong end of line",
             seal.replacen("\n}\n", ",\n}\n", 1),
         ),
-        ("unfinished", "The last line has its line feed.", "line 14: text ends too early", seal.trim_end().to_owned()),
-        ("unclosed", "The brace is closed.", "line 14: text ends too early", seal.trim_end_matches("}\n").to_owned()),
+        ("unfinished", "The last line has its line feed.", "line 15: text ends too early", seal.trim_end().to_owned()),
+        ("unclosed", "The brace is closed.", "line 15: text ends too early", seal.trim_end_matches("}\n").to_owned()),
         ("truncated", "The text was cut off within a value.", "line 5: text ends too early", seal[..200].to_owned()),
         (
             "other-version",
@@ -116,10 +116,10 @@ fn refused_values(seal: &str) -> Vec<Case> {
         (
             "time-zone",
             "Times are in UTC, written with Z.",
-            "line 13: wrong value",
+            "line 14: wrong value",
             seal.replacen("Z\"\n", "+00:00\"\n", 1),
         ),
-        ("time-fraction", "Times have whole seconds.", "line 13: wrong value", seal.replacen("Z\"\n", ".0Z\"\n", 1)),
-        ("no-such-day", "A date exists.", "line 13: wrong value", seal.replacen("2026-11-22", "2026-11-31", 1)),
+        ("time-fraction", "Times have whole seconds.", "line 14: wrong value", seal.replacen("Z\"\n", ".0Z\"\n", 1)),
+        ("no-such-day", "A date exists.", "line 14: wrong value", seal.replacen("2026-11-22", "2026-11-31", 1)),
     ]
 }
