@@ -105,7 +105,8 @@ fn both_sides_make_a_record_that_anybody_can_check() {
 fn a_changed_byte_is_found(done: &Handover, anybody: &Person) {
     let page = fs::read_to_string(done.scratch.join("seller-en.html")).unwrap();
     let path = done.scratch.join("changed.html");
-    let places = ["orders/00001", "Wang", "SHA256:", "complete", "&quot;files&quot;", "2026", "BEGIN SSH SIGNATURE", "<h2"];
+    let places =
+        ["orders/00001", "Wang", "SHA256:", "complete", "&quot;files&quot;", "2026", "BEGIN SSH SIGNATURE", "<h2"];
     for place in places {
         let at = page.rfind(place).unwrap_or_else(|| panic!("no {place}"));
         let mut changed = page.clone().into_bytes();

@@ -10,7 +10,7 @@ use handover_shared::proof::{self, Kind, ProofFault, PublicIdentity, Summary};
 
 use super::evidence::{Evidence, Given};
 use super::inventory::Inventory;
-use super::rules::{RULES, Rule, Says, Signer, line};
+use super::rules::{Document, RULES, Rule, Says, Signer, line};
 
 /// What came of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,14 +67,14 @@ pub(super) struct Checks<'a> {
 }
 
 impl<'a> Checks<'a> {
-    /// The statement of a kind, if it is there.
-    pub fn of(&self, kind: Kind) -> Option<&Checked<'a>> {
-        self.statements.iter().find(|checked| checked.rule.kind == kind && checked.given.is_some())
+    /// A statement, if it is there.
+    pub fn of(&self, word: &str) -> Option<&Checked<'a>> {
+        self.statements.iter().find(|checked| checked.rule.word == word && checked.given.is_some())
     }
 
     /// A line of a statement that holds.
-    pub fn valid_line(&self, kind: Kind, key: &str) -> Option<&'a str> {
-        let checked = self.of(kind).filter(|checked| checked.check == Check::Valid)?;
+    pub fn valid_line(&self, word: &str, key: &str) -> Option<&'a str> {
+        let checked = self.of(word).filter(|checked| checked.check == Check::Valid)?;
         line(&checked.given?.text, key)
     }
 
@@ -116,7 +116,7 @@ pub(super) fn check(evidence: &Evidence) -> Checks<'_> {
         checks.statements.push(checked);
     }
     if let Some(bytes) = &summary {
-        let named = checks.valid_line(Kind::Offer, "summary");
+        let named = checks.valid_line("offer", "summary");
         (checks.summary, checks.summary_check) = check_summary(bytes.as_deref(), named);
     }
     if let Some(text) = &evidence.inventory {
@@ -134,20 +134,20 @@ fn statement(
 ) -> Result<PublicIdentity, Why> {
     (rule.parse)(&given.text).map_err(|_fault| Why::Malformed)?;
     let key = verify(rule.kind, &given.text, &given.signature)?;
-    let other = |kind: Kind| -> Result<&str, Why> {
-        let held = checks.of(kind).filter(|checked| checked.check == Check::Valid);
-        held.and_then(|checked| checked.given).map(|given| given.text.as_str()).ok_or(Why::RestsOn(word(kind)))
+    let other = |word: &'static str| -> Result<&str, Why> {
+        let held = checks.of(word).filter(|checked| checked.check == Check::Valid);
+        held.and_then(|checked| checked.given).map(|given| given.text.as_str()).ok_or(Why::RestsOn(word))
     };
     // [S19.2]
-    let signer = if rule.key.0 == rule.kind { &given.text } else { other(rule.key.0)? };
+    let signer = if rule.key.0 == rule.word { &given.text } else { other(rule.key.0)? };
     if line(signer, rule.key.1) != Some(key.fingerprint().as_str()) {
         return Err(Why::Signer);
     }
     for (name, says) in rule.lines {
         let wanted = match says {
             Says::Transfer => evidence.transfer.clone(),
-            Says::IdOf(kind) => proof::text_id(other(*kind)?).to_hex(),
-            Says::Same(kind, line_of) => line(other(*kind)?, line_of).unwrap_or_default().to_owned(),
+            Says::IdOf(word) => proof::text_id(other(word)?).to_hex(),
+            Says::Same(word, line_of) => line(other(word)?, line_of).unwrap_or_default().to_owned(),
             // Without the summary there is nothing to compare with, and it is said to be missing.
             Says::SummaryHash => match summary {
                 Some(digest) => digest.to_hex(),
@@ -158,7 +158,18 @@ fn statement(
             return Err(Why::Line(name));
         }
     }
-    Ok(key)
+    match &rule.document {
+        Some(Document { line: named, .. }) if !document_fits(given, line(&given.text, named)) => Err(Why::Line(named)),
+        _ => Ok(key),
+    }
+}
+
+/// Whether the document that came with a statement is the one that it names. One that did not come is missed elsewhere.
+fn document_fits(given: &Given, named: Option<&str>) -> bool {
+    match &given.document {
+        Some(document) => named == Some(proof::text_id(document).to_hex().as_str()),
+        None => named.is_some(),
+    }
 }
 
 /// The second signature is over the same text, by another key.
@@ -182,7 +193,7 @@ fn verify(kind: Kind, text: &str, signature: &str) -> Result<PublicIdentity, Why
 
 fn check_summary(bytes: Option<&[u8]>, named: Option<&str>) -> (Option<Summary>, Check) {
     let Some(bytes) = bytes else { return (None, Check::NotValid(Why::Malformed)) };
-    let Some(named) = named else { return (None, Check::NotValid(Why::RestsOn(word(Kind::Offer)))) };
+    let Some(named) = named else { return (None, Check::NotValid(Why::RestsOn("offer"))) };
     if proof::digest(bytes).to_hex() != named {
         return (None, Check::NotValid(Why::Hash));
     }
@@ -194,8 +205,8 @@ fn check_summary(bytes: Option<&[u8]>, named: Option<&str>) -> (Option<Summary>,
 
 /// Whether the inventory is the one that was sealed, and its numbers are those of the seal. [S9.6]
 fn check_inventory(text: &str, checks: &Checks<'_>) -> (Option<Inventory>, Check) {
-    let Some(named) = checks.valid_line(Kind::Seal, "inventory") else {
-        return (None, Check::NotValid(Why::RestsOn(word(Kind::Seal))));
+    let Some(named) = checks.valid_line("seal", "inventory") else {
+        return (None, Check::NotValid(Why::RestsOn("seal")));
     };
     if proof::text_id(text).to_hex() != named {
         return (None, Check::NotValid(Why::Hash));
@@ -210,10 +221,6 @@ fn check_inventory(text: &str, checks: &Checks<'_>) -> (Option<Inventory>, Check
         ("exceptions", head.exceptions.to_string()),
         ("bytes", head.bytes.to_string()),
     ];
-    let fits = |(key, value): &(&str, String)| checks.valid_line(Kind::Seal, key) == Some(value.as_str());
+    let fits = |(key, value): &(&str, String)| checks.valid_line("seal", key) == Some(value.as_str());
     if numbers.iter().all(fits) { (Some(inventory), Check::Valid) } else { (None, Check::NotValid(Why::Numbers)) }
-}
-
-fn word(kind: Kind) -> &'static str {
-    super::rules::rule(kind).map_or("", |rule| rule.word)
 }

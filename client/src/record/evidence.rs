@@ -46,10 +46,15 @@ impl Evidence {
     pub fn checksum(&self) -> String {
         let mut all = proof::Digester::default();
         let data = serde_json::to_string(self).unwrap_or_default();
-        let statements = self
-            .statements
-            .iter()
-            .flat_map(|given| [Some(&given.kind), Some(&given.text), Some(&given.signature), given.second.as_ref()]);
+        let statements = self.statements.iter().flat_map(|given| {
+            [
+                Some(&given.kind),
+                Some(&given.text),
+                Some(&given.signature),
+                given.second.as_ref(),
+                given.document.as_ref(),
+            ]
+        });
         for part in [Some(&data), self.summary.as_ref(), self.inventory.as_ref()].into_iter().chain(statements) {
             let part = part.map_or("", String::as_str);
             all.update(&(part.len() as u64).to_be_bytes());
@@ -91,6 +96,8 @@ pub enum Standing {
     Revoked,
     /// Its time was over.
     Expired,
+    /// The buyer refused the agreement.
+    Refused,
     /// It cannot go on.
     Failed,
 }
@@ -129,6 +136,10 @@ pub enum What {
     Expired,
     /// The seller took it back.
     Revoked,
+    /// The buyer refused the agreement.
+    RefusedByBuyer,
+    /// Something small and sealed was laid beside the data.
+    PaperDeposited,
 }
 
 /// What became of everything on the buyer's disk.
@@ -158,4 +169,7 @@ pub struct Given {
     /// A second signature over the same text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second: Option<String>,
+    /// What it names by its hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub document: Option<String>,
 }

@@ -21,6 +21,9 @@ use crate::home::{Home, read_private, told};
 use crate::pull::{listed_records, outcome};
 use crate::push::sent_records;
 
+/// A text that a statement names by its hash.
+const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
+
 /// Everything that is kept of a transfer.
 ///
 /// # Errors
@@ -38,7 +41,11 @@ pub fn gather(home: &Home, id: u64, made: Millis, offset_minutes: i32) -> Result
             Some((file, _)) => text_of_signature(&folder, file)?,
             None => None,
         };
-        statements.push(Given { kind: rule.word.into(), text, signature, second });
+        let document = match &rule.document {
+            Some(document) => self::text(&folder, document.file, DOCUMENT_BYTES_MAX)?,
+            None => None,
+        };
+        statements.push(Given { kind: rule.word.into(), text, signature, second, document });
     }
     let summary = read_private(&folder.file("offer.summary"), OFFER_MESSAGE_BYTES_MAX as u64)?;
     let told = told::read(&folder)?;
@@ -134,6 +141,7 @@ fn standing(state: State) -> Standing {
         State::Collected | State::Delivered => Standing::Ended,
         State::Revoked => Standing::Revoked,
         State::Expired => Standing::Expired,
+        State::Refused => Standing::Refused,
         State::Failed => Standing::Failed,
         _ => Standing::Open,
     }
@@ -150,6 +158,8 @@ fn told_event(told: &told::Told) -> ToldEvent {
         EventKind::Deleted => What::Deleted,
         EventKind::Expired => What::Expired,
         EventKind::Revoked => What::Revoked,
+        EventKind::RefusedByBuyer => What::RefusedByBuyer,
+        EventKind::PaperDeposited => What::PaperDeposited,
     };
     ToldEvent { at_ms: told.time.0, what, by: told.by.as_ref().map(fingerprint_of_link_key) }
 }

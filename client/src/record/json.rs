@@ -9,7 +9,7 @@ use super::inventory::Inventory;
 use super::model::{Finding, Model, Party, Role, Source, Statement, Verdict};
 use super::timeline::{Clocks, Happening, Moment};
 use handover_shared::ids::Millis;
-use handover_shared::proof::{Kind, time};
+use handover_shared::proof::time;
 use handover_shared::shown::is_hidden;
 
 /// The document. Names are escaped as on a screen; `evidence`, texts and signatures are as they are.
@@ -54,6 +54,7 @@ pub(super) fn evidence(document: &Value) -> Option<Evidence> {
             text: given,
             signature: text(statement.get("signature")?)?,
             second: text(statement.get("second_signature")?),
+            document: text(statement.get("document")?),
         });
     }
     Some(evidence)
@@ -81,22 +82,26 @@ pub fn verdict_word(verdict: Verdict) -> &'static str {
         Verdict::Waiting => "waiting",
         Verdict::Revoked => "revoked",
         Verdict::Expired => "expired",
+        Verdict::Refused => "refused",
         Verdict::Failed => "failed",
         Verdict::Faulty => "faulty",
     }
 }
 
-fn party(party: &Party) -> Value {
-    let role = match party.role {
+fn role(role: Role) -> &'static str {
+    match role {
         Role::Seller => "seller",
         Role::Buyer => "buyer",
         Role::Relay => "relay",
-    };
+    }
+}
+
+fn party(party: &Party) -> Value {
     let names = match party.names {
         Source::Signed => "signed",
         Source::Told => "told",
     };
-    json!({ "role": role, "organisation": party.organisation, "name": party.name, "key": party.key, "names": names })
+    json!({ "role": role(party.role), "organisation": party.organisation, "name": party.name, "key": party.key, "names": names })
 }
 
 fn list(list: &Inventory) -> Value {
@@ -121,7 +126,7 @@ fn rfc3339(at: Option<Millis>) -> Option<String> {
 
 fn moment(moment: &Moment) -> Value {
     let what = match moment.what {
-        Happening::Signed(kind) => word(kind).into(),
+        Happening::Signed(word) => word.into(),
         Happening::Told(what) => json!(what),
     };
     let clocks = match moment.clocks() {
@@ -133,7 +138,7 @@ fn moment(moment: &Moment) -> Value {
     json!({
         "what": what,
         "signed": rfc3339(moment.signed.map(|(_, at)| at)),
-        "signed_by": moment.signed.map(|(side, _)| side),
+        "signed_by": moment.signed.map(|(party, _)| role(party)),
         "relay_signed": rfc3339(moment.relay_signed),
         "relay_told": rfc3339(moment.relay_told),
         "clocks": clocks,
@@ -145,7 +150,7 @@ fn statement(statement: &Statement) -> Value {
     let parts = statement.parts.as_ref();
     json!({
         "kind": statement.word,
-        "by": statement.by,
+        "by": role(statement.by),
         "check": check(statement.check),
         "time": rfc3339(statement.time),
         "id": statement.id,
@@ -153,6 +158,9 @@ fn statement(statement: &Statement) -> Value {
         "signature": parts.map(|parts| parts.signature.as_str()),
         "second_signature": parts.and_then(|parts| parts.second.as_ref()).map(|(_, text)| text.as_str()),
         "second_check": check(statement.second),
+        "notes": statement.notes.iter().map(|(name, text)| json!({ "line": name, "text": text })).collect::<Vec<_>>(),
+        "document": parts.and_then(|parts| parts.document.as_ref()).map(|(_, text)| text.as_str()),
+        "document_missing": statement.misses_document,
     })
 }
 
@@ -187,9 +195,9 @@ fn why_word(why: Why) -> &'static str {
 
 fn finding(finding: Finding) -> Value {
     match finding {
-        Finding::Statement(kind) => json!(word(kind)),
-        Finding::Missing(kind) => json!({ "missing": word(kind) }),
-        Finding::DoesNotHold(kind) => json!({ "does_not_hold": word(kind) }),
+        Finding::Statement(word) => json!(word),
+        Finding::Missing(word) => json!({ "missing": word }),
+        Finding::DoesNotHold(word) => json!({ "does_not_hold": word }),
         Finding::List => json!("list"),
         Finding::NoList => json!({ "missing": "list" }),
         Finding::Holders => json!("holders-of-keys"),
@@ -198,8 +206,4 @@ fn finding(finding: Finding) -> Value {
         Finding::Told => json!("told"),
         Finding::Deletion => json!("deletion"),
     }
-}
-
-fn word(kind: Kind) -> &'static str {
-    super::rules::rule(kind).map_or("", |rule| rule.word)
 }

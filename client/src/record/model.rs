@@ -1,7 +1,7 @@
 //! What a record says: computed once from its evidence, shown as a page or to programs.
 
 use handover_shared::ids::Millis;
-use handover_shared::proof::{Kind, time};
+use handover_shared::proof::time;
 
 use super::check::{Check, Checks, check};
 use super::evidence::{Evidence, Outcome, Side, Standing};
@@ -64,6 +64,8 @@ pub enum Verdict {
     Revoked,
     /// Its time was over.
     Expired,
+    /// The buyer refused the agreement.
+    Refused,
     /// It cannot go on.
     Failed,
     /// Something that is there does not hold.
@@ -122,12 +124,14 @@ pub struct Scope {
 
 /// A statement and what came of checking it.
 pub struct Statement {
-    /// What kind.
-    pub kind: Kind,
     /// Its kind as a word.
     pub word: &'static str,
     /// Who signs such.
-    pub by: Side,
+    pub by: Role,
+    /// What people wrote into it: what it is, and the text, safe to show.
+    pub notes: Vec<(&'static str, String)>,
+    /// Whether the document that it names is missing.
+    pub misses_document: bool,
     /// What came of checking it.
     pub check: Check,
     /// What came of checking the second signature, where such have one.
@@ -144,19 +148,20 @@ pub(super) struct Parts {
     pub text: String,
     pub signature: String,
     pub second: Option<(&'static str, String)>,
+    pub document: Option<(&'static str, String)>,
 }
 
 /// Something a record proves, or does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// What a statement of this kind proves.
-    Statement(Kind),
+    Statement(&'static str),
     /// The hand-over list is the one that was sealed.
     List,
     /// There is no such statement.
-    Missing(Kind),
+    Missing(&'static str),
     /// Such a statement is there and does not hold.
-    DoesNotHold(Kind),
+    DoesNotHold(&'static str),
     /// The hand-over list is missing, or is another than the one that was sealed.
     NoList,
     /// Who holds the keys.
@@ -188,9 +193,9 @@ impl Model {
             label: summary.map(|summary| escaped(summary.label.as_bytes())).filter(|label| !label.is_empty()),
             verdict,
             parties: parties(evidence, &checks),
-            agreement: checks.valid_line(Kind::Offer, "agreement").map(str::to_owned),
+            agreement: checks.valid_line("offer", "agreement").map(str::to_owned),
             scope: scope(&checks),
-            kept_existing: checks.valid_line(Kind::Receipt, "kept-existing").and_then(|text| text.parse().ok()),
+            kept_existing: checks.valid_line("receipt", "kept-existing").and_then(|text| text.parse().ok()),
             outcome: evidence.outcome,
             timeline: timeline(evidence, &checks),
             statements: checks.statements.iter().map(statement).collect(),
@@ -209,9 +214,10 @@ fn verdict(evidence: &Evidence, checks: &Checks<'_>) -> Verdict {
         return Verdict::Faulty;
     }
     match evidence.standing {
-        _ if holds(Kind::Receipt) => Verdict::Complete,
+        _ if holds("receipt") => Verdict::Complete,
         Standing::Revoked => Verdict::Revoked,
         Standing::Expired => Verdict::Expired,
+        Standing::Refused => Verdict::Refused,
         Standing::Failed => Verdict::Failed,
         Standing::Open | Standing::Ended => Verdict::Waiting,
     }
@@ -241,31 +247,34 @@ fn parties(evidence: &Evidence, checks: &Checks<'_>) -> Vec<Party> {
             role: Role::Relay,
             organisation: None,
             name: shown(&evidence.relay),
-            key: checks.valid_line(Kind::Offer, "relay-key").map(str::to_owned),
+            key: checks.valid_line("offer", "relay-key").map(str::to_owned),
             names: Source::Told,
         },
     ]
 }
 
 fn scope(checks: &Checks<'_>) -> Option<Scope> {
-    let number = |key| checks.valid_line(Kind::Seal, key)?.parse().ok();
+    let number = |key| checks.valid_line("seal", key)?.parse().ok();
     Some(Scope {
         files: number("files")?,
         folders: number("folders")?,
         links: number("links")?,
         exceptions: number("exceptions")?,
         bytes: number("bytes")?,
-        root: checks.valid_line(Kind::Seal, "root")?.to_owned(),
+        root: checks.valid_line("seal", "root")?.to_owned(),
     })
 }
 
 fn statement(checked: &super::check::Checked<'_>) -> Statement {
     let rule = checked.rule;
     let given = checked.given;
+    let document = rule.document.as_ref();
+    let named = document.zip(given).map(|(document, given)| line(&given.text, document.line) != Some("none"));
     Statement {
-        kind: rule.kind,
         word: rule.word,
-        by: rule.signer.side(),
+        by: rule.signer.role(),
+        notes: notes(rule, given.filter(|_| checked.check == Check::Valid)),
+        misses_document: named == Some(true) && given.is_some_and(|given| given.document.is_none()),
         check: checked.check,
         second: checked.second,
         time: given.and_then(|given| time::parse(line(&given.text, rule.time)?)),
@@ -274,24 +283,53 @@ fn statement(checked: &super::check::Checked<'_>) -> Statement {
             text: given.text.clone(),
             signature: given.signature.clone(),
             second: rule.second.map(|(_, part)| part).zip(given.second.clone()),
+            document: document.map(|document| document.file).zip(given.document.clone()),
         }),
     }
+}
+
+/// What people wrote into a statement that holds.
+fn notes(rule: &super::rules::Rule, given: Option<&super::evidence::Given>) -> Vec<(&'static str, String)> {
+    let Some(given) = given else { return Vec::new() };
+    let said = rule.notes.iter().filter_map(|(name, _)| Some((*name, line(&given.text, name)?)));
+    said.filter(|(_, text)| *text != "none").map(|(name, text)| (name, escaped(&plain(text)))).collect()
+}
+
+/// Bytes of which some are written as `%` and two hex digits; whatever is not written so stands as it is.
+fn plain(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        let digits = after.get(..2).filter(|_| *byte == b'%').and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(decoded) => {
+                bytes.push(decoded);
+                rest = after.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(*byte);
+                rest = after;
+            }
+        }
+    }
+    bytes
 }
 
 fn findings(evidence: &Evidence, checks: &Checks<'_>) -> (Vec<Finding>, Vec<Finding>) {
     let (mut proven, mut open) = (Vec::new(), Vec::new());
     for checked in &checks.statements {
-        let kind = checked.rule.kind;
+        let kind = checked.rule.word;
         match (checked.check, checked.rule.presence) {
             (Check::Valid, _) => proven.push(Finding::Statement(kind)),
             (Check::NotValid(_), _) => open.push(Finding::DoesNotHold(kind)),
             (Check::Absent, Presence::Always) => open.push(Finding::Missing(kind)),
+            (Check::Absent, Presence::Sometimes) => {}
         }
     }
     match checks.inventory_check {
         Check::Valid => proven.push(Finding::List),
         Check::NotValid(_) => open.push(Finding::NoList),
-        Check::Absent if checks.valid_line(Kind::Seal, "inventory").is_some() => open.push(Finding::NoList),
+        Check::Absent if checks.valid_line("seal", "inventory").is_some() => open.push(Finding::NoList),
         Check::Absent => {}
     }
     open.extend([Finding::Holders, Finding::Clocks, Finding::Contents, Finding::Told]);

@@ -5,7 +5,8 @@
 
 use handover_shared::proof::{ClaimText, Kind, OfferText, ReceiptText, SealText, StatementFault};
 
-use super::evidence::{Side, What};
+use super::evidence::What;
+use super::model::Role;
 use crate::t;
 use crate::words::Words;
 
@@ -14,23 +15,26 @@ use crate::words::Words;
 pub(super) enum Signer {
     Seller,
     Buyer,
+    Relay,
 }
 
 impl Signer {
-    pub const ALL: [Signer; 2] = [Self::Seller, Self::Buyer];
+    pub const ALL: [Signer; 3] = [Self::Seller, Self::Buyer, Self::Relay];
 
     /// Under which name its key stands in the list of signers.
     pub fn principal(self) -> &'static str {
         match self {
             Self::Seller => "seller",
             Self::Buyer => "buyer",
+            Self::Relay => "relay",
         }
     }
 
-    pub fn side(self) -> Side {
+    pub fn role(self) -> Role {
         match self {
-            Self::Seller => Side::Seller,
-            Self::Buyer => Side::Buyer,
+            Self::Seller => Role::Seller,
+            Self::Buyer => Role::Buyer,
+            Self::Relay => Role::Relay,
         }
     }
 }
@@ -41,9 +45,9 @@ pub(super) enum Says {
     /// The transfer of the record.
     Transfer,
     /// The hash of that statement's text.
-    IdOf(Kind),
+    IdOf(&'static str),
     /// The same as that line of that statement.
-    Same(Kind, &'static str),
+    Same(&'static str, &'static str),
     /// The hash of the summary.
     SummaryHash,
 }
@@ -55,17 +59,21 @@ pub(super) struct Rule {
     pub word: &'static str,
     pub signer: Signer,
     /// The line that names the signer's key, and the statement in which it stands.
-    pub key: (Kind, &'static str),
+    pub key: (&'static str, &'static str),
     /// The line that says when.
     pub time: &'static str,
     /// By whose clock that is.
-    pub clock: Clock,
+    pub clock: Signer,
     /// Refuses every text but the one form of a statement.
     pub parse: fn(&str) -> Result<(), StatementFault>,
     /// Lines that must say something; others say what only they say.
     pub lines: &'static [(&'static str, Says)],
     /// The file with a second signature, and the name of the part of the page.
     pub second: Option<(&'static str, &'static str)>,
+    /// What people wrote into it, `%XX` for what is not plain: the line, and what it is.
+    pub notes: &'static [(&'static str, fn(&Words) -> String)],
+    /// What it names by its hash.
+    pub document: Option<Document>,
     /// Whether every handover that has come to its end has one.
     pub presence: Presence,
     /// What it is called.
@@ -78,19 +86,22 @@ pub(super) struct Rule {
     pub event: Option<What>,
 }
 
-/// By whose clock a statement says its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Clock {
-    /// That of whoever signs.
-    Signer,
-    /// That of the relay.
-    Relay,
+/// A text that a statement names by its hash.
+pub(super) struct Document {
+    /// The line with the hash; `none` where there is no such text.
+    pub line: &'static str,
+    /// Its file in the folder of a transfer, and its part of a page.
+    pub file: &'static str,
+    /// What it is.
+    pub title: fn(&Words) -> String,
 }
 
 /// Whether a statement is missed when it is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
     Always,
+    #[expect(dead_code, reason = "every kind that is here so far belongs to every handover")]
+    Sometimes,
 }
 
 fn parse<T>(read: impl Fn(&str) -> Result<T, StatementFault>, text: &str) -> Result<(), StatementFault> {
@@ -103,12 +114,14 @@ pub(super) const RULES: &[Rule] = &[
         kind: Kind::Offer,
         word: "offer",
         signer: Signer::Seller,
-        key: (Kind::Offer, "seller-key"),
+        key: ("offer", "seller-key"),
         time: "created",
-        clock: Clock::Relay,
+        clock: Signer::Relay,
         parse: |text| parse(OfferText::parse, text),
         lines: &[("transfer", Says::Transfer), ("summary", Says::SummaryHash)],
         second: None,
+        notes: &[],
+        document: None,
         presence: Presence::Always,
         title: |words| t!(words, "record-kind-offer"),
         proves: |words| t!(words, "record-proves-offer"),
@@ -119,12 +132,14 @@ pub(super) const RULES: &[Rule] = &[
         kind: Kind::Seal,
         word: "seal",
         signer: Signer::Seller,
-        key: (Kind::Offer, "seller-key"),
+        key: ("offer", "seller-key"),
         time: "sealed",
-        clock: Clock::Signer,
+        clock: Signer::Seller,
         parse: |text| parse(SealText::parse, text),
-        lines: &[("transfer", Says::Transfer), ("offer", Says::IdOf(Kind::Offer))],
+        lines: &[("transfer", Says::Transfer), ("offer", Says::IdOf("offer"))],
         second: None,
+        notes: &[],
+        document: None,
         presence: Presence::Always,
         title: |words| t!(words, "record-kind-seal"),
         proves: |words| t!(words, "record-proves-seal"),
@@ -135,12 +150,14 @@ pub(super) const RULES: &[Rule] = &[
         kind: Kind::Claim,
         word: "claim",
         signer: Signer::Buyer,
-        key: (Kind::Claim, "buyer-key"),
+        key: ("claim", "buyer-key"),
         time: "time",
-        clock: Clock::Signer,
+        clock: Signer::Buyer,
         parse: |text| parse(ClaimText::parse, text),
         lines: &[("transfer", Says::Transfer)],
         second: Some(("claim.code.sig", "claim-code-signature")),
+        notes: &[],
+        document: None,
         presence: Presence::Always,
         title: |words| t!(words, "record-kind-claim"),
         proves: |words| t!(words, "record-proves-claim"),
@@ -151,27 +168,29 @@ pub(super) const RULES: &[Rule] = &[
         kind: Kind::Receipt,
         word: "receipt",
         signer: Signer::Buyer,
-        key: (Kind::Receipt, "buyer-key"),
+        key: ("receipt", "buyer-key"),
         time: "received",
-        clock: Clock::Signer,
+        clock: Signer::Buyer,
         parse: |text| parse(ReceiptText::parse, text),
         lines: &[
             ("transfer", Says::Transfer),
-            ("offer", Says::IdOf(Kind::Offer)),
-            ("seal", Says::IdOf(Kind::Seal)),
-            ("root", Says::Same(Kind::Seal, "root")),
-            ("entries", Says::Same(Kind::Seal, "entries")),
-            ("files", Says::Same(Kind::Seal, "files")),
-            ("folders", Says::Same(Kind::Seal, "folders")),
-            ("links", Says::Same(Kind::Seal, "links")),
-            ("exceptions", Says::Same(Kind::Seal, "exceptions")),
-            ("bytes", Says::Same(Kind::Seal, "bytes")),
-            ("seller-key", Says::Same(Kind::Offer, "seller-key")),
-            ("buyer-key", Says::Same(Kind::Claim, "buyer-key")),
-            ("relay-key", Says::Same(Kind::Offer, "relay-key")),
-            ("agreement", Says::Same(Kind::Offer, "agreement")),
+            ("offer", Says::IdOf("offer")),
+            ("seal", Says::IdOf("seal")),
+            ("root", Says::Same("seal", "root")),
+            ("entries", Says::Same("seal", "entries")),
+            ("files", Says::Same("seal", "files")),
+            ("folders", Says::Same("seal", "folders")),
+            ("links", Says::Same("seal", "links")),
+            ("exceptions", Says::Same("seal", "exceptions")),
+            ("bytes", Says::Same("seal", "bytes")),
+            ("seller-key", Says::Same("offer", "seller-key")),
+            ("buyer-key", Says::Same("claim", "buyer-key")),
+            ("relay-key", Says::Same("offer", "relay-key")),
+            ("agreement", Says::Same("offer", "agreement")),
         ],
         second: None,
+        notes: &[],
+        document: None,
         presence: Presence::Always,
         title: |words| t!(words, "record-kind-receipt"),
         proves: |words| t!(words, "record-proves-receipt"),
@@ -180,9 +199,9 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-/// The rule of a kind.
-pub(super) fn rule(kind: Kind) -> Option<&'static Rule> {
-    RULES.iter().find(|rule| rule.kind == kind)
+/// The rule of a word.
+pub(super) fn rule(word: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.word == word)
 }
 
 /// The value of a line of a statement's text.

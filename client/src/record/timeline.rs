@@ -1,11 +1,12 @@
 //! What happened when, by the clock of whoever says so and by the relay's, side by side.
 
 use handover_shared::ids::Millis;
-use handover_shared::proof::{Kind, time};
+use handover_shared::proof::time;
 
 use super::check::{Check, Checks};
-use super::evidence::{Evidence, Side, ToldEvent, What};
-use super::rules::{Clock, line};
+use super::evidence::{Evidence, ToldEvent, What};
+use super::model::Role;
+use super::rules::{Signer, line};
 
 /// Clocks that differ by no more than this agree: statements say whole seconds, and a message takes its time.
 const AGREEMENT_MS: u64 = 5_000;
@@ -16,7 +17,7 @@ pub struct Moment {
     /// What happened.
     pub what: Happening,
     /// When, by the clock of the side that signed it.
-    pub signed: Option<(Side, Millis)>,
+    pub signed: Option<(Role, Millis)>,
     /// When, by the relay's clock, as a statement says.
     pub relay_signed: Option<Millis>,
     /// When, by the relay's clock, as the maker of the record was told.
@@ -29,7 +30,7 @@ pub struct Moment {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happening {
     /// A statement was signed.
-    Signed(Kind),
+    Signed(&'static str),
     /// The relay told of something of which there is no statement.
     Told(What),
 }
@@ -73,11 +74,11 @@ pub(super) fn timeline(evidence: &Evidence, checks: &Checks<'_>) -> Vec<Moment> 
         let event = checked.rule.event.and_then(|what| told.iter().position(|told| told.what == what));
         let event = event.map(|at| told.remove(at));
         let (signed, relay_signed) = match checked.rule.clock {
-            Clock::Signer => (said.map(|time| (checked.rule.signer.side(), time)), None),
-            Clock::Relay => (None, said),
+            Signer::Relay => (None, said),
+            party => (said.map(|time| (party.role(), time)), None),
         };
         moments.push(Moment {
-            what: Happening::Signed(checked.rule.kind),
+            what: Happening::Signed(checked.rule.word),
             signed,
             relay_signed,
             relay_told: event.map(|event| Millis(event.at_ms)),

@@ -111,7 +111,8 @@ fn page_evidence(text: &str) -> Option<Evidence> {
         let signature = part(text, &format!("{}-signature", rule.word));
         let (Some(given), Some(signature)) = (text_of, signature) else { continue };
         let second = rule.second.and_then(|(_, id)| part(text, id));
-        evidence.statements.push(Given { kind: rule.word.into(), text: given, signature, second });
+        let document = rule.document.as_ref().and_then(|document| part(text, document.file));
+        evidence.statements.push(Given { kind: rule.word.into(), text: given, signature, second, document });
     }
     Some(evidence)
 }

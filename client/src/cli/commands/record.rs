@@ -168,11 +168,11 @@ fn findings(model: &Model, context: &Context) -> String {
         }
     }
     let faults = model.statements.iter().filter_map(|statement| match statement.check {
-        Check::NotValid(why) => Some((statement.kind, why)),
+        Check::NotValid(why) => Some((statement.word, why)),
         _ => None,
     });
-    for (kind, why) in faults {
-        let line = record::fault_words(kind, why, words);
+    for (word, why) in faults {
+        let line = record::fault_words(word, why, words);
         text.push_str(&format!("  {} {line}\n", style.tone(Tone::Bad, "✘")));
     }
     text

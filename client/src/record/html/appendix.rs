@@ -51,12 +51,16 @@ fn statement_parts(page: &mut Page, statement: &Statement, say: &Say<'_>) {
     let (text_id, signature_id) = (format!("{}-text", statement.word), format!("{}-signature", statement.word));
     let mut all = vec![
         (t!(words, "record-text", id = statement.id.clone().unwrap_or_default()), text_id.as_str(), &parts.text),
-        (t!(words, "record-signature", side = say.side(statement.by)), signature_id.as_str(), &parts.signature),
+        (t!(words, "record-signature", side = say.role(statement.by)), signature_id.as_str(), &parts.signature),
     ];
     if let Some((id, second)) = &parts.second {
         all.push((t!(words, "record-second-signature"), id, second));
     }
-    details(page, &say.kind(statement.kind), &all);
+    let title = super::super::rules::rule(statement.word).and_then(|rule| rule.document.as_ref()).map(|it| it.title);
+    if let (Some((id, document)), Some(title)) = (&parts.document, title) {
+        all.push((title(words), id, document));
+    }
+    details(page, &say.kind(statement.word), &all);
 }
 
 fn details(page: &mut Page, title: &str, parts: &[(String, &str, &String)]) {

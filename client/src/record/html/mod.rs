@@ -9,7 +9,7 @@ mod sections;
 mod write;
 
 use base64ct::{Base64, Encoding};
-use handover_shared::proof::{self, Kind};
+use handover_shared::proof;
 
 use super::check::{Check, Why};
 use super::evidence::Evidence;
@@ -102,6 +102,7 @@ pub fn verdict_words(verdict: Verdict, words: &Words) -> (&'static str, &'static
         Verdict::Waiting => ("wait", "◷", t!(words, "record-waiting"), t!(words, "record-waiting-means")),
         Verdict::Revoked => ("wait", "⊘", t!(words, "record-revoked"), t!(words, "record-revoked-means")),
         Verdict::Expired => ("wait", "⊘", t!(words, "record-expired"), t!(words, "record-expired-means")),
+        Verdict::Refused => ("wait", "⊘", t!(words, "record-refused"), t!(words, "record-refused-means")),
         Verdict::Failed => ("wait", "⊘", t!(words, "record-failed"), t!(words, "record-failed-means")),
         Verdict::Faulty => ("bad", "✘", t!(words, "record-faulty"), t!(words, "record-faulty-means")),
     }
@@ -118,9 +119,9 @@ pub fn finding_words(finding: Finding, words: &Words) -> String {
 }
 
 /// Why a statement does not hold, in words.
-pub fn fault_words(kind: Kind, why: Why, words: &Words) -> String {
+pub fn fault_words(word: &str, why: Why, words: &Words) -> String {
     let say = Say { words, offset_minutes: 0 };
-    format!("{}: {}", say.kind(kind), say.check(Check::NotValid(why)).2)
+    format!("{}: {}", say.kind(word), say.check(Check::NotValid(why)).2)
 }
 
 fn foot(page: &mut Page, model: &Model, say: &Say<'_>) {

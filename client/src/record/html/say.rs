@@ -1,7 +1,7 @@
 //! Words and numbers of a page.
 
 use handover_shared::ids::Millis;
-use handover_shared::proof::{Kind, time};
+use handover_shared::proof::time;
 
 use super::super::check::{Check, Why};
 use super::super::evidence::{Side, What};
@@ -89,13 +89,19 @@ impl Say<'_> {
     }
 
     /// What a kind of statement is called.
-    pub fn kind(&self, kind: Kind) -> String {
-        rule(kind).map(|rule| (rule.title)(self.words)).unwrap_or_default()
+    pub fn kind(&self, word: &str) -> String {
+        rule(word).map(|rule| (rule.title)(self.words)).unwrap_or_default()
     }
 
     /// What a statement of a kind proves, if it holds.
-    pub fn proves(&self, kind: Kind) -> String {
-        rule(kind).map(|rule| (rule.proves)(self.words)).unwrap_or_default()
+    pub fn proves(&self, word: &str) -> String {
+        rule(word).map(|rule| (rule.proves)(self.words)).unwrap_or_default()
+    }
+
+    /// What a line is that a person wrote.
+    pub fn note(&self, word: &str, line: &str) -> String {
+        let note = rule(word).and_then(|rule| rule.notes.iter().find(|(name, _)| *name == line));
+        note.map(|(_, title)| title(self.words)).unwrap_or_default()
     }
 
     pub fn finding(&self, finding: Finding) -> String {
@@ -128,6 +134,8 @@ impl Say<'_> {
             Happening::Told(What::Deleted) => t!(words, "record-event-deleted"),
             Happening::Told(What::Expired) => t!(words, "record-event-expired"),
             Happening::Told(What::Revoked) => t!(words, "record-event-revoked"),
+            Happening::Told(What::RefusedByBuyer) => t!(words, "record-event-refused"),
+            Happening::Told(What::PaperDeposited) => t!(words, "record-event-paper"),
         }
     }
 
@@ -149,7 +157,7 @@ impl Say<'_> {
             Why::Forged => t!(words, "record-why-forged"),
             Why::Signer => t!(words, "record-why-signer"),
             Why::Line(line) => t!(words, "record-why-line", line = line),
-            Why::RestsOn(word) => t!(words, "record-why-rests", word = word),
+            Why::RestsOn(word) => t!(words, "record-why-rests", word = self.kind(word)),
             Why::Hash => t!(words, "record-why-hash"),
             Why::Numbers => t!(words, "record-why-numbers"),
         }

@@ -252,9 +252,9 @@ fn timeline(page: &mut Page, model: &Model, say: &Say<'_>) {
         page.raw("<tr>");
         event(page, moment, say);
         match moment.signed {
-            Some((side, at)) => {
+            Some((party, at)) => {
                 page.raw("<td>").element("span class=\"nowrap\"", &say.moment(at)).raw("<br>");
-                page.element("span class=\"note\"", &t!(words, "record-clock-of", side = say.side(side))).raw("</td>");
+                page.element("span class=\"note\"", &t!(words, "record-clock-of", side = say.role(party))).raw("</td>");
             }
             None => {
                 page.cell("", "–");
@@ -331,7 +331,7 @@ fn statements(page: &mut Page, model: &Model, say: &Say<'_>) {
     for (title, check) in
         [(t!(words, "record-part-summary"), model.summary), (t!(words, "record-part-list"), model.inventory)]
     {
-        page.raw("<tr>").element("th scope=\"row\"", &title).cell("", &say.side(super::super::evidence::Side::Seller));
+        page.raw("<tr>").element("th scope=\"row\"", &title).cell("", &say.role(Role::Seller));
         page.cell("", "–").raw("<td>");
         mark(page, check, say);
         page.raw("</td></tr>\n");
@@ -340,14 +340,22 @@ fn statements(page: &mut Page, model: &Model, say: &Say<'_>) {
 }
 
 fn statement_row(page: &mut Page, statement: &Statement, say: &Say<'_>) {
-    page.raw("<tr>").element("th scope=\"row\"", &say.kind(statement.kind)).cell("", &say.side(statement.by));
+    page.raw("<tr>").element("th scope=\"row\"", &say.kind(statement.word)).cell("", &say.role(statement.by));
     page.cell("nowrap", &statement.time.map_or_else(|| "–".into(), |at| say.moment(at))).raw("<td>");
     mark(page, statement.check, say);
     if statement.second != Check::Absent {
         page.raw("<br>").element("span class=\"note\"", &t!(say.words, "record-second")).raw(" ");
         mark(page, statement.second, say);
     }
+    if statement.misses_document {
+        page.raw("<br>");
+        sign_and_words(page, "wait", "○", &t!(say.words, "record-document-missing"));
+    }
     page.raw("</td></tr>\n");
+    for (line, text) in &statement.notes {
+        page.raw("<tr class=\"note\"><td></td>").cell("", &say.note(statement.word, line));
+        page.raw("<td colspan=\"2\">").name(text).raw("</td></tr>\n");
+    }
 }
 
 fn findings(page: &mut Page, model: &Model, say: &Say<'_>) {
