@@ -209,7 +209,7 @@ fn the_commands_of_the_page_about_it_check_a_record() {
                 .run()
                 .exits(0);
             let checked = by_hand(&folder, &commands(text)).run().exits(0);
-            assert_eq!(checked.out().matches("Good \"handover-").count(), 4, "{checked}");
+            assert!(checked.out().matches("Good \"handover-").count() >= 4, "{checked}");
             let whole = fs::read_to_string(&page).unwrap();
             // In what is signed, in what is named by a hash, in a signature.
             for (from, to) in [

@@ -98,6 +98,9 @@ pub enum Standing {
     Expired,
     /// The buyer refused the agreement.
     Refused,
+    /// The relay's operator took it down.
+    #[serde(rename = "taken-down")]
+    TakenDown,
     /// It cannot go on.
     Failed,
 }
@@ -140,6 +143,8 @@ pub enum What {
     RefusedByBuyer,
     /// Something small and sealed was laid beside the data.
     PaperDeposited,
+    /// The relay's operator took it down.
+    TakenDown,
 }
 
 /// What became of everything on the buyer's disk.

@@ -9,12 +9,13 @@ use handover_shared::archive::manifest::Record;
 use handover_shared::ids::{Millis, TransferId, unhex};
 use handover_shared::limits::{OFFER_MESSAGE_BYTES_MAX, SIGNATURE_BYTES_MAX, STATEMENT_BYTES_MAX};
 use handover_shared::proof::{self, fingerprint_of_link_key, time};
-use handover_shared::protocol::message::EventKind;
+use handover_shared::protocol::message::{EventKind, Signed};
 
 use super::FORM;
 use super::evidence::{Evidence, Given, Named, Outcome, Side, Standing, ToldEvent, What};
 use super::inventory::Inventory;
-use super::rules::RULES;
+use super::rules::{RULES, Rule, Source};
+use crate::audit::KeptLog;
 use crate::error::Error;
 use crate::home::transfers::{Facts, Folder, Role, State, read_inventory};
 use crate::home::{Home, read_private, told};
@@ -32,20 +33,16 @@ const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
 pub fn gather(home: &Home, id: u64, made: Millis, offset_minutes: i32) -> Result<Evidence, Error> {
     let folder = home.transfer(id)?;
     let facts = folder.facts()?;
+    let log = KeptLog::read(&folder)?;
     let mut statements = Vec::new();
     for rule in RULES {
-        let text = text(&folder, &format!("{}.txt", rule.word), STATEMENT_BYTES_MAX)?;
-        let signature = text_of_signature(&folder, &format!("{}.sig", rule.word))?;
-        let (Some(text), Some(signature)) = (text, signature) else { continue };
-        let second = match rule.second {
-            Some((file, _)) => text_of_signature(&folder, file)?,
-            None => None,
+        let given = match (rule.source, &log) {
+            (Source::Files, _) => given(&folder, rule)?,
+            (Source::Head, Some(log)) => Some(of_log(rule, &log.head)),
+            (Source::Deletion, Some(log)) => log.deletion.as_ref().map(|deletion| of_log(rule, deletion)),
+            (Source::Head | Source::Deletion, None) => None,
         };
-        let document = match &rule.document {
-            Some(document) => self::text(&folder, document.file, DOCUMENT_BYTES_MAX)?,
-            None => None,
-        };
-        statements.push(Given { kind: rule.word.into(), text, signature, second, document });
+        statements.extend(given);
     }
     let summary = read_private(&folder.file("offer.summary"), OFFER_MESSAGE_BYTES_MAX as u64)?;
     let told = told::read(&folder)?;
@@ -76,6 +73,28 @@ pub fn gather(home: &Home, id: u64, made: Millis, offset_minutes: i32) -> Result
         inventory: read_inventory(&folder)?,
         statements,
     })
+}
+
+/// A statement that is kept in files of its own.
+fn given(folder: &Folder, rule: &Rule) -> Result<Option<Given>, Error> {
+    let statement = text(folder, &format!("{}.txt", rule.word), STATEMENT_BYTES_MAX)?;
+    let signature = text_of_signature(folder, &format!("{}.sig", rule.word))?;
+    let (Some(statement), Some(signature)) = (statement, signature) else { return Ok(None) };
+    let second = match rule.second {
+        Some((file, _)) => text_of_signature(folder, file)?,
+        None => None,
+    };
+    let document = match &rule.document {
+        Some(document) => text(folder, document.file, DOCUMENT_BYTES_MAX)?,
+        None => None,
+    };
+    Ok(Some(Given { kind: rule.word.into(), text: statement, signature, second, document }))
+}
+
+/// A statement that is kept with the relay's log.
+fn of_log(rule: &Rule, signed: &Signed) -> Given {
+    let Signed { text, signature } = signed.clone();
+    Given { kind: rule.word.into(), text, signature, second: None, document: None }
 }
 
 /// Writes the full list of a transfer, a line for every record, and checks that it is the one that was sealed.
@@ -142,6 +161,7 @@ fn standing(state: State) -> Standing {
         State::Revoked => Standing::Revoked,
         State::Expired => Standing::Expired,
         State::Refused => Standing::Refused,
+        State::TakenDown => Standing::TakenDown,
         State::Failed => Standing::Failed,
         _ => Standing::Open,
     }
@@ -160,6 +180,7 @@ fn told_event(told: &told::Told) -> ToldEvent {
         EventKind::Revoked => What::Revoked,
         EventKind::RefusedByBuyer => What::RefusedByBuyer,
         EventKind::PaperDeposited => What::PaperDeposited,
+        EventKind::TakenDown => What::TakenDown,
     };
     ToldEvent { at_ms: told.time.0, what, by: told.by.as_ref().map(fingerprint_of_link_key) }
 }

@@ -83,6 +83,7 @@ pub fn verdict_word(verdict: Verdict) -> &'static str {
         Verdict::Revoked => "revoked",
         Verdict::Expired => "expired",
         Verdict::Refused => "refused",
+        Verdict::TakenDown => "taken-down",
         Verdict::Failed => "failed",
         Verdict::Faulty => "faulty",
     }

@@ -66,6 +66,8 @@ pub enum Verdict {
     Expired,
     /// The buyer refused the agreement.
     Refused,
+    /// The relay's operator took it down.
+    TakenDown,
     /// It cannot go on.
     Failed,
     /// Something that is there does not hold.
@@ -218,6 +220,7 @@ fn verdict(evidence: &Evidence, checks: &Checks<'_>) -> Verdict {
         Standing::Revoked => Verdict::Revoked,
         Standing::Expired => Verdict::Expired,
         Standing::Refused => Verdict::Refused,
+        Standing::TakenDown => Verdict::TakenDown,
         Standing::Failed => Verdict::Failed,
         Standing::Open | Standing::Ended => Verdict::Waiting,
     }

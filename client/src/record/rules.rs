@@ -3,7 +3,9 @@
 //! # Source
 //! SPEC [S10.3] to [S10.6] [S19.2].
 
-use handover_shared::proof::{ClaimText, Kind, OfferText, ReceiptText, SealText, StatementFault};
+use handover_shared::proof::{
+    ClaimText, DeletionText, Kind, LogHeadText, OfferText, ReceiptText, SealText, StatementFault,
+};
 
 use super::evidence::What;
 use super::model::Role;
@@ -58,6 +60,8 @@ pub(super) struct Rule {
     /// Its word: in names of files and of parts of the page.
     pub word: &'static str,
     pub signer: Signer,
+    /// Where it is kept.
+    pub source: Source,
     /// The line that names the signer's key, and the statement in which it stands.
     pub key: (&'static str, &'static str),
     /// The line that says when.
@@ -96,11 +100,21 @@ pub(super) struct Document {
     pub title: fn(&Words) -> String,
 }
 
+/// Where a statement is kept in the folder of a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// In files named after its word.
+    Files,
+    /// It is the newest head of the relay's log.
+    Head,
+    /// It is kept with the relay's log.
+    Deletion,
+}
+
 /// Whether a statement is missed when it is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
     Always,
-    #[expect(dead_code, reason = "every kind that is here so far belongs to every handover")]
     Sometimes,
 }
 
@@ -114,6 +128,7 @@ pub(super) const RULES: &[Rule] = &[
         kind: Kind::Offer,
         word: "offer",
         signer: Signer::Seller,
+        source: Source::Files,
         key: ("offer", "seller-key"),
         time: "created",
         clock: Signer::Relay,
@@ -132,6 +147,7 @@ pub(super) const RULES: &[Rule] = &[
         kind: Kind::Seal,
         word: "seal",
         signer: Signer::Seller,
+        source: Source::Files,
         key: ("offer", "seller-key"),
         time: "sealed",
         clock: Signer::Seller,
@@ -150,6 +166,7 @@ pub(super) const RULES: &[Rule] = &[
         kind: Kind::Claim,
         word: "claim",
         signer: Signer::Buyer,
+        source: Source::Files,
         key: ("claim", "buyer-key"),
         time: "time",
         clock: Signer::Buyer,
@@ -168,6 +185,7 @@ pub(super) const RULES: &[Rule] = &[
         kind: Kind::Receipt,
         word: "receipt",
         signer: Signer::Buyer,
+        source: Source::Files,
         key: ("receipt", "buyer-key"),
         time: "received",
         clock: Signer::Buyer,
@@ -196,6 +214,44 @@ pub(super) const RULES: &[Rule] = &[
         proves: |words| t!(words, "record-proves-receipt"),
         happened: |words| t!(words, "record-event-receipt"),
         event: Some(What::Receipted),
+    },
+    Rule {
+        kind: Kind::Deletion,
+        word: "deletion",
+        signer: Signer::Relay,
+        source: Source::Deletion,
+        key: ("offer", "relay-key"),
+        time: "blocks-deleted",
+        clock: Signer::Relay,
+        parse: |text| parse(DeletionText::parse, text),
+        lines: &[("transfer", Says::Transfer), ("relay-key", Says::Same("offer", "relay-key"))],
+        second: None,
+        notes: &[],
+        document: None,
+        presence: Presence::Sometimes,
+        title: |words| t!(words, "record-kind-deletion"),
+        proves: |words| t!(words, "record-proves-deletion"),
+        happened: |words| t!(words, "record-event-deletion"),
+        event: Some(What::Deleted),
+    },
+    Rule {
+        kind: Kind::LogHead,
+        word: "log-head",
+        signer: Signer::Relay,
+        source: Source::Head,
+        key: ("offer", "relay-key"),
+        time: "time",
+        clock: Signer::Relay,
+        parse: |text| parse(LogHeadText::parse, text),
+        lines: &[("relay-key", Says::Same("offer", "relay-key"))],
+        second: None,
+        notes: &[],
+        document: None,
+        presence: Presence::Sometimes,
+        title: |words| t!(words, "record-kind-log-head"),
+        proves: |words| t!(words, "record-proves-log-head"),
+        happened: |words| t!(words, "record-event-log-head"),
+        event: None,
     },
 ];
 

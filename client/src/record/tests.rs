@@ -9,8 +9,8 @@ use handover_shared::archive::manifest::Record;
 use handover_shared::archive::path::EntryPath;
 use handover_shared::ids::{BlockSize, Bundle, Commit, ContentHash, Digest, LinkKey, Millis, Root, TransferId};
 use handover_shared::proof::{
-    self, Agreement, Channel, ClaimText, Fingerprint, Identity, Kind, Mode, OfferText, ReceiptText, SealText, Summary,
-    Verified,
+    self, Agreement, Channel, ClaimText, DeletionText, EndReason, Fingerprint, Identity, Kind, LogHeadText, Method,
+    Mode, OfferText, ReceiptText, SealText, Summary, Verified,
 };
 
 use super::evidence::{Evidence, Given, Named, Outcome, Side, Standing, ToldEvent, What};
@@ -28,6 +28,10 @@ fn seller() -> Identity {
 
 fn buyer() -> Identity {
     Identity::of_seed(&[2; 32])
+}
+
+fn relay() -> Identity {
+    Identity::of_seed(&[9; 32])
 }
 
 fn fingerprint(identity: &Identity) -> Fingerprint {
@@ -70,6 +74,8 @@ struct Texts {
     seal: SealText,
     claim: ClaimText,
     receipt: ReceiptText,
+    deletion: DeletionText,
+    head: LogHeadText,
     summary: Summary,
     inventory: String,
 }
@@ -77,7 +83,7 @@ struct Texts {
 fn texts(files: u64) -> Texts {
     let records = records(files);
     let bytes = records.iter().map(|record| record.size).sum();
-    let relay_key = Fingerprint::of_link_key(&LinkKey([9; 32]));
+    let relay_key = fingerprint(&relay());
     let summary = Summary {
         label: "Customers <2026> 客户资料".into(),
         seller_name: "wang@shop".into(),
@@ -146,7 +152,20 @@ fn texts(files: u64) -> Texts {
         received: AT.plus(7_260_000).into(),
         verified: Verified::All,
     };
-    Texts { offer, seal, claim, receipt, summary, inventory }
+    let deletion = DeletionText {
+        transfer: TRANSFER,
+        blocks: 4,
+        bytes: 262_144,
+        reason: EndReason::Receipt,
+        share_erased: AT.plus(10_860_000).into(),
+        blocks_deleted: AT.plus(10_861_000).into(),
+        method: Method::Files,
+        relay_key,
+        log_entry: Digest([7; 32]),
+    };
+    let head =
+        LogHeadText { relay_key, size: 7, root: Digest([8; 32]), previous: None, time: AT.plus(10_862_000).into() };
+    Texts { offer, seal, claim, receipt, deletion, head, summary, inventory }
 }
 
 /// The evidence of texts, each signed by whom it must be.
@@ -181,6 +200,8 @@ fn signed(texts: &Texts) -> Evidence {
             given(Kind::Seal, "seal", texts.seal.to_text(), &seller()),
             given(Kind::Claim, "claim", texts.claim.to_text(), &buyer()),
             given(Kind::Receipt, "receipt", texts.receipt.to_text(), &buyer()),
+            given(Kind::Deletion, "deletion", texts.deletion.to_text(), &relay()),
+            given(Kind::LogHead, "log-head", texts.head.to_text(), &relay()),
         ],
     }
 }
@@ -296,12 +317,15 @@ fn signatures_are_by_whom_and_for_what_they_must_be() {
     assert_eq!(wrong(3, &by_other(Kind::Claim, buyer))[3], Check::NotValid(Why::Purpose));
     assert_eq!(wrong(3, &|it| it.signature = "none".into())[3], Check::NotValid(Why::SignatureForm));
     assert_eq!(wrong(3, &|it| it.text.push(' '))[3], Check::NotValid(Why::Malformed));
+    assert_eq!(wrong(4, &by_other(Kind::Deletion, seller))[4], Check::NotValid(Why::Signer));
+    assert_eq!(wrong(5, &by_other(Kind::Deletion, relay))[5], Check::NotValid(Why::Purpose));
     // What rests on what does not hold does not hold.
     let checks = wrong(0, &|it| it.text = it.text.replace("detached", "attached"));
     assert_eq!(checks[0], Check::NotValid(Why::Malformed));
     assert_eq!(checks[1], Check::NotValid(Why::RestsOn("offer")));
     assert_eq!(checks[3], Check::NotValid(Why::RestsOn("offer")));
-    assert_eq!(checks[4..], [Check::NotValid(Why::RestsOn("offer")), Check::NotValid(Why::RestsOn("seal"))]);
+    assert_eq!(checks[4], Check::NotValid(Why::RestsOn("offer")));
+    assert_eq!(checks[6..], [Check::NotValid(Why::RestsOn("offer")), Check::NotValid(Why::RestsOn("seal"))]);
     // The second signature of a claim is by another key than the first.
     let second = |by: fn() -> Identity| {
         let mut evidence = evidence(3);
@@ -320,14 +344,14 @@ fn summary_and_list_are_those_that_were_signed() {
     assert_eq!(checks_of(&other)[0], Check::NotValid(Why::Line("summary")));
     let mut other = evidence(3);
     other.inventory = Some(texts(4).inventory);
-    assert_eq!(checks_of(&other)[5], Check::NotValid(Why::Hash));
+    assert_eq!(checks_of(&other)[7], Check::NotValid(Why::Hash));
     // Signed by the seller, and not of this seal's numbers, or no inventory at all.
     for (inventory, why) in [(texts(4).inventory, Why::Numbers), ("{}\n".to_owned(), Why::Malformed)] {
         let mut texts = texts(3);
         texts.seal.inventory = proof::text_id(&inventory);
         texts.inventory = inventory;
         texts.receipt.seal = proof::text_id(&texts.seal.to_text());
-        assert_eq!(checks_of(&signed(&texts))[5], Check::NotValid(why));
+        assert_eq!(checks_of(&signed(&texts))[7], Check::NotValid(why));
     }
     let mut without = evidence(3);
     (without.summary, without.inventory) = (None, None);
@@ -429,6 +453,7 @@ fn a_record_of_what_is_not_over_says_what_is_missing() {
         (Standing::Revoked, Verdict::Revoked),
         (Standing::Expired, Verdict::Expired),
         (Standing::Refused, Verdict::Refused),
+        (Standing::TakenDown, Verdict::TakenDown),
         (Standing::Failed, Verdict::Failed),
     ] {
         evidence.standing = standing;

@@ -103,6 +103,7 @@ pub fn verdict_words(verdict: Verdict, words: &Words) -> (&'static str, &'static
         Verdict::Revoked => ("wait", "⊘", t!(words, "record-revoked"), t!(words, "record-revoked-means")),
         Verdict::Expired => ("wait", "⊘", t!(words, "record-expired"), t!(words, "record-expired-means")),
         Verdict::Refused => ("wait", "⊘", t!(words, "record-refused"), t!(words, "record-refused-means")),
+        Verdict::TakenDown => ("wait", "⊘", t!(words, "record-taken-down"), t!(words, "record-taken-down-means")),
         Verdict::Failed => ("wait", "⊘", t!(words, "record-failed"), t!(words, "record-failed-means")),
         Verdict::Faulty => ("bad", "✘", t!(words, "record-faulty"), t!(words, "record-faulty-means")),
     }

@@ -135,6 +135,7 @@ impl Say<'_> {
             Happening::Told(What::Expired) => t!(words, "record-event-expired"),
             Happening::Told(What::Revoked) => t!(words, "record-event-revoked"),
             Happening::Told(What::RefusedByBuyer) => t!(words, "record-event-refused"),
+            Happening::Told(What::TakenDown) => t!(words, "record-event-taken-down"),
             Happening::Told(What::PaperDeposited) => t!(words, "record-event-paper"),
         }
     }
