@@ -90,11 +90,7 @@ impl Network {
 
     /// What a relay was reached over the last time.
     pub(super) fn last(&self, address: &RelayAddress) -> Option<Transport> {
-        let address = address.to_string();
-        let memory = self.read().unwrap_or_else(|error| {
-            tracing::debug!(%error, "what worked the last time is forgotten");
-            Memory::default()
-        });
+        let (address, memory) = (address.to_string(), self.read());
         memory.tcp.contains(&address).then_some(Transport::Tcp)
     }
 
@@ -110,7 +106,7 @@ impl Network {
 
     fn store(&self, address: &str, transport: Transport) -> Result<(), Error> {
         let Some(path) = &self.0.memory else { return Ok(()) };
-        let mut memory = self.read().unwrap_or_default();
+        let mut memory = self.read();
         let before = memory.tcp.clone();
         memory.tcp.retain(|known| known != address);
         if transport == Transport::Tcp {
@@ -124,12 +120,15 @@ impl Network {
         write_private(path, text.as_bytes())
     }
 
-    fn read(&self) -> Result<Memory, Error> {
-        let Some(path) = &self.0.memory else { return Ok(Memory::default()) };
-        let Some(bytes) = read_private(path, MEMORY_BYTES_MAX)? else { return Ok(Memory::default()) };
-        let damaged = |source| Error::State { what: "what worked cannot be read", path: path.clone(), source };
-        let text = String::from_utf8(bytes).map_err(|error| damaged(Some(error.into())))?;
-        toml::from_str(&text).map_err(|error| damaged(Some(error.into())))
+    /// What is remembered; nothing where that cannot be read.
+    fn read(&self) -> Memory {
+        let bytes = self.0.memory.as_ref().and_then(|path| read_private(path, MEMORY_BYTES_MAX).ok().flatten());
+        let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+        let memory = text.as_ref().map(|text| toml::from_str::<Memory>(text));
+        memory.and_then(Result::ok).unwrap_or_else(|| {
+            tracing::trace!("nothing is remembered");
+            Memory::default()
+        })
     }
 }
 
