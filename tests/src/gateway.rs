@@ -221,7 +221,7 @@ fn encoded(text: &str) -> String {
         digits[value]
     };
     let mut written: String = bits.chunks(6).map(digit).collect();
-    while written.len() % 4 != 0 {
+    while !written.len().is_multiple_of(4) {
         written.push('=');
     }
     written

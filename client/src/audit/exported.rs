@@ -219,5 +219,5 @@ fn text(folder: &Path, name: &str, bytes_max: u64) -> Result<String, Error> {
     if bytes.len() as u64 > bytes_max {
         return Err(malformed());
     }
-    String::from_utf8(bytes).or_else(|_bytes| Err(malformed()))
+    String::from_utf8(bytes).or(Err(malformed()))
 }

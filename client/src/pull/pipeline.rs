@@ -101,7 +101,7 @@ pub(super) enum Sink {
     /// To standard output.
     Stdout {
         /// The stream.
-        pour: Pour,
+        pour: Box<Pour>,
         /// Where is kept what can be named of it later.
         inventory: PathBuf,
     },

@@ -64,7 +64,7 @@ impl Site {
             let out = std::io::stdout().as_fd().try_clone_to_owned();
             let out = out.map_err(|source| Error::disk("opening standard output", "-", source))?;
             let pour = Pour::new(Box::new(File::from(out)), self.observer.clone(), self.inventory());
-            let sink = Sink::Stdout { pour, inventory: self.folder.file(INVENTORY) };
+            let sink = Sink::Stdout { pour: Box::new(pour), inventory: self.folder.file(INVENTORY) };
             return Ok(Pipeline::start(job(Position::START, None), sink)?);
         };
         let trust = Trust::read(&kept::checkpoint_file(&self.folder))?;

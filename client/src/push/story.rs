@@ -417,7 +417,7 @@ impl Run<'_> {
             Ok(receipt) => receipt,
             Err(error) => {
                 let logged = match watch::has_ended(&error) {
-                    true => audit::settle(&self.home, Lock::Held(held), &reachable.target, &*self.observer).await,
+                    true => audit::settle(self.home, Lock::Held(held), &reachable.target, &*self.observer).await,
                     false => Ok(()),
                 };
                 reachable.close().await;
@@ -437,7 +437,7 @@ impl Run<'_> {
             other => other,
         };
         let logged = match &receipt {
-            Some(_) => audit::settle(&self.home, Lock::Held(held), &reachable.target, &*self.observer).await,
+            Some(_) => audit::settle(self.home, Lock::Held(held), &reachable.target, &*self.observer).await,
             None => Ok(()),
         };
         reachable.close().await;

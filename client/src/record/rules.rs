@@ -54,6 +54,9 @@ pub(super) enum Says {
     SummaryHash,
 }
 
+/// What something is called in a language.
+pub(super) type Named = fn(&Words) -> String;
+
 /// What is known of a kind of statement.
 pub(super) struct Rule {
     pub kind: Kind,
@@ -75,17 +78,17 @@ pub(super) struct Rule {
     /// The file with a second signature, and the name of the part of the page.
     pub second: Option<(&'static str, &'static str)>,
     /// What people wrote into it, `%XX` for what is not plain: the line, and what it is.
-    pub notes: &'static [(&'static str, fn(&Words) -> String)],
+    pub notes: &'static [(&'static str, Named)],
     /// What it names by its hash.
     pub document: Option<Document>,
     /// Whether every handover that has come to its end has one.
     pub presence: Presence,
     /// What it is called.
-    pub title: fn(&Words) -> String,
+    pub title: Named,
     /// What it proves, if it holds.
-    pub proves: fn(&Words) -> String,
+    pub proves: Named,
     /// What happened when it was signed.
-    pub happened: fn(&Words) -> String,
+    pub happened: Named,
     /// What the relay tells when it gets it.
     pub event: Option<What>,
 }
@@ -97,7 +100,7 @@ pub(super) struct Document {
     /// Its file in the folder of a transfer, and its part of a page.
     pub file: &'static str,
     /// What it is.
-    pub title: fn(&Words) -> String,
+    pub title: Named,
 }
 
 /// Where a statement is kept in the folder of a transfer.

@@ -113,7 +113,7 @@ impl Source {
                 return Some(format!("{name} is deleted"));
             }
             1 => {
-                bytes.extend(noise(rng.next(), rng.within(1..=500) as usize));
+                bytes.extend(noise(rng.word(), rng.within(1..=500) as usize));
                 "grows"
             }
             2 => {
@@ -154,7 +154,7 @@ fn content(rng: &mut Rng) -> Vec<u8> {
         45..98 => rng.within(3_000..=120_000),
         _ => rng.within(1_000_000..=2_300_000),
     } as usize;
-    if rng.percent(70) { noise(rng.next(), length) } else { table(rng.next(), length) }
+    if rng.percent(70) { noise(rng.word(), length) } else { table(rng.word(), length) }
 }
 
 fn entry(path: EntryPath, kind: EntryKind, target: Option<Target>) -> Entry {
