@@ -85,6 +85,8 @@ pub struct Progress {
     pub files_total: Option<u64>,
     /// Sealed bytes that travelled in this run.
     pub wire_bytes: u64,
+    /// Sealed bytes that were on their way in this run, those of unfinished blocks included: tells slow from still.
+    pub moved_bytes: u64,
     /// The file under way.
     pub current: Option<Private<String>>,
 }

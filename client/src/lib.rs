@@ -9,8 +9,10 @@
 //! | [`verify`] | whether a folder still matches what was received or sent |
 //! | [`receipts`] | receipts kept, checked, exported |
 //! | [`record`] | the handover record: made, and checked |
+//! | [`bandwidth`] | how fast a run may go |
 //! | [`link`] | connections to a relay; the only place with sockets |
 //! | [`home`] | this machine's keys, relays and transfers; the only place with the client's own files |
+//! | [`doctor`] | why it does not work here |
 //! | [`embedded`] | the one seam to the relay's library, for a push without a relay |
 //! | [`event`] | what a run tells while it works |
 //! | [`audit`] | what the relay's log says of a transfer |
@@ -18,7 +20,9 @@
 //! | [`stop`] | the request to stop, seen by every part of a run |
 
 pub mod audit;
+pub mod bandwidth;
 pub mod cli;
+pub mod doctor;
 pub mod embedded;
 pub mod error;
 pub mod event;

@@ -65,11 +65,11 @@ impl Buyer {
 
     async fn pull_with(&self, code: &str, decide: Arc<dyn Decide>, seen: &Arc<Seen>) -> Result<Taken, Error> {
         let look = pull::look(&self.home, self.options(code), seen.clone(), seen.stop()).await?;
-        look.take(TakeOptions { conflict: ConflictPolicy::Ask }, decide, seen.clone(), seen.stop()).await
+        look.take(TakeOptions::new(ConflictPolicy::Ask), decide, seen.clone(), seen.stop()).await
     }
 
     async fn resume(&self, id: u64, seen: &Arc<Seen>) -> Result<Taken, Error> {
-        pull::resume(&self.home, id, Arc::new(Nobody), seen.clone(), seen.stop()).await
+        pull::resume(&self.home, id, Arc::default(), Arc::new(Nobody), seen.clone(), seen.stop()).await
     }
 
     fn state(&self) -> State {
@@ -152,7 +152,7 @@ async fn a_code_is_spent_by_the_first() {
     first.pull(&code, &Seen::new()).await.unwrap();
 
     let seen = Seen::new();
-    let options = TakeOptions { conflict: ConflictPolicy::Ask };
+    let options = TakeOptions::new(ConflictPolicy::Ask);
     let late = waiting.take(options, Arc::new(Nobody), seen.clone(), seen.stop()).await;
     assert!(matches!(&late, Err(Error::Refused { .. })), "{late:?}");
     assert!(second.home.transfers().unwrap().is_empty(), "nothing came of it, nothing is kept");
@@ -212,7 +212,7 @@ async fn a_relay_that_dies_and_comes_back_is_waited_for() {
         let (home, options, seen) = (buyer.home.clone(), buyer.options(&code), seen.clone());
         tokio::spawn(async move {
             let look = pull::look(&home, options, seen.clone(), seen.stop()).await?;
-            let options = TakeOptions { conflict: ConflictPolicy::Ask };
+            let options = TakeOptions::new(ConflictPolicy::Ask);
             look.take(options, Arc::new(Nobody), seen.clone(), seen.stop()).await
         })
     };
@@ -268,7 +268,7 @@ async fn the_buyer_may_start_before_the_seller_is_done() {
         tokio::spawn(async move {
             let look = pull::look(&home, options, seen.clone(), seen.stop()).await?;
             assert!(!look.complete());
-            let options = TakeOptions { conflict: ConflictPolicy::Ask };
+            let options = TakeOptions::new(ConflictPolicy::Ask);
             look.take(options, Arc::new(Nobody), seen.clone(), seen.stop()).await
         })
     };

@@ -190,14 +190,14 @@ async fn resume_by_number_goes_on_and_a_run_at_work_is_not_disturbed() {
     bench.small_tree();
     bench.push(bench.options(&["shop"]), &Seen::stopping_at("CodeReady")).await.unwrap_err();
     let held = bench.home().transfer(1).unwrap().hold().unwrap();
-    let outcome = push::resume(&bench.home(), 1, Seen::new(), stop::pair().1).await;
+    let outcome = push::resume(&bench.home(), 1, Arc::default(), Seen::new(), stop::pair().1).await;
     assert!(matches!(outcome, Err(Error::Held { id: 1 })), "{outcome:?}");
     let outcome = bench.push(bench.options(&["shop"]), &Seen::new()).await;
     assert!(matches!(outcome, Err(Error::Held { id: 1 })), "{outcome:?}");
     drop(held);
-    let pushed = push::resume(&bench.home(), 1, Seen::new(), stop::pair().1).await.unwrap();
+    let pushed = push::resume(&bench.home(), 1, Arc::default(), Seen::new(), stop::pair().1).await.unwrap();
     assert_eq!((pushed.id, pushed.files), (1, 3));
-    let outcome = push::resume(&bench.home(), 9, Seen::new(), stop::pair().1).await;
+    let outcome = push::resume(&bench.home(), 9, Arc::default(), Seen::new(), stop::pair().1).await;
     assert!(matches!(outcome, Err(Error::NoSuchTransfer { .. })), "{outcome:?}");
 }
 
@@ -289,7 +289,7 @@ async fn standard_input_cannot_be_continued() {
     push(options(), &Seen::stopping_at("CodeReady")).await.unwrap_err();
     let outcome = push(options(), &Seen::new()).await;
     assert!(matches!(outcome, Err(Error::StdinNotResumable)), "{outcome:?}");
-    let outcome = push::resume(&bench.home(), 1, Seen::new(), stop::pair().1).await;
+    let outcome = push::resume(&bench.home(), 1, Arc::default(), Seen::new(), stop::pair().1).await;
     assert!(matches!(outcome, Err(Error::StdinNotResumable)), "{outcome:?}");
     let fresh = PushOptions { fresh: true, ..options() };
     assert_eq!(push(fresh, &Seen::new()).await.unwrap().bytes, 100);
@@ -443,7 +443,7 @@ async fn a_revoked_transfer_is_over_for_everybody() {
     assert!(bench.home().transfer(1).unwrap().secrets().unwrap().code.is_none());
     let outcome = watch::wait(&bench.home(), 1, Seen::new(), stop::pair().1).await;
     assert!(matches!(outcome, Err(Error::Refused { fault: Fault::Revoked, .. })), "{outcome:?}");
-    let outcome = push::resume(&bench.home(), 1, Seen::new(), stop::pair().1).await;
+    let outcome = push::resume(&bench.home(), 1, Arc::default(), Seen::new(), stop::pair().1).await;
     assert!(matches!(outcome, Err(Error::Refused { fault: Fault::Revoked, .. })), "{outcome:?}");
     assert_eq!(bench.push(bench.options(&["shop"]), &Seen::new()).await.unwrap().id, 2, "the same words begin anew");
 }

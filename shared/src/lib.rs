@@ -13,6 +13,7 @@
 //! | [`keys`] | code, key schedule, sealing, hybrid key |
 //! | [`archive`] | items, frames, blocks, manifest: each a step and its inverse (only with `endpoint`) |
 //! | [`proof`] | signed statements |
+//! | [`pace`] | when the next piece of a stream may go |
 //! | [`protocol`] | messages, and the state machines of seller, buyer and relay |
 //! | [`shown`] | characters that do not show as themselves |
 //! | [`tls`] | the TLS settings both ends share |
@@ -26,6 +27,7 @@ pub mod ids;
 pub mod invite;
 pub mod keys;
 pub mod limits;
+pub mod pace;
 pub mod proof;
 pub mod protocol;
 pub mod shown;

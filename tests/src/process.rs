@@ -337,6 +337,11 @@ impl Running {
         self.signal(Signal::TERM);
     }
 
+    /// Lifts its limit of bandwidth, or puts it in force again (SIGUSR2).
+    pub fn toggle_limit(&self) {
+        self.signal(Signal::USR2);
+    }
+
     /// Kills it with its whole group (SIGKILL) and waits until it is gone.
     pub fn kill(mut self) -> Ended {
         self.signal(Signal::KILL);

@@ -219,7 +219,7 @@ fn only_whom_it_concerns_may_touch_a_transfer() {
     for who in [&rival.client, &stranger.client, &buyer.client] {
         for transfer in [deal.transfer, open.transfer] {
             let requests = [
-                Request::Fetch(Fetch { transfer, from: BlockIndex(0) }),
+                Request::Fetch(Fetch { transfer, from: BlockIndex(0), pace: None }),
                 Request::Watch(Watch { transfer, from_event: 0 }),
                 Request::Append(Named { transfer }),
                 Request::Complete(Complete { transfer, blocks: BlockCount(1) }),

@@ -210,7 +210,7 @@ fn streams_that_never_end() {
         Request::Hello(Hello { version: "x".into() }),
         Request::Peek(Peek { locator: Locator([1; 16]) }),
         Request::Watch(Watch { transfer, from_event: 0 }),
-        Request::Fetch(Fetch { transfer, from: BlockIndex(0) }),
+        Request::Fetch(Fetch { transfer, from: BlockIndex(0), pace: None }),
         Request::Append(Named { transfer }),
     ];
     let flood = record(&vec![7; 1 << 20]);

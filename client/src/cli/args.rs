@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::values::{self, Level, ProxyWord, RelayWord};
+use crate::bandwidth::Timetable;
 use crate::link::network::TransportChoice;
 
 #[derive(Debug, Parser)]
@@ -116,6 +117,7 @@ pub(crate) enum Command {
     Identity(IdentityCommand),
     #[command(subcommand, subcommand_required = true)]
     Relay(RelayCommand),
+    Doctor(DoctorArgs),
     Demo(DemoArgs),
     Completions {
         #[arg(value_name = "shell")]
@@ -155,6 +157,8 @@ pub(crate) struct PushArgs {
     pub(crate) dry_run: bool,
     #[arg(long, value_name = "level", value_parser = values::level)]
     pub(crate) level: Option<Level>,
+    #[arg(long, value_name = "limit", value_parser = values::bandwidth)]
+    pub(crate) bwlimit: Option<Timetable>,
     #[arg(long)]
     pub(crate) wait: bool,
     #[arg(long)]
@@ -177,6 +181,8 @@ pub(crate) struct PullArgs {
     pub(crate) list: bool,
     #[arg(long, value_name = "policy")]
     pub(crate) conflict: Option<ConflictWord>,
+    #[arg(long, value_name = "limit", value_parser = values::bandwidth)]
+    pub(crate) bwlimit: Option<Timetable>,
     #[arg(short, long)]
     pub(crate) yes: bool,
     #[arg(long, value_name = "file")]
@@ -189,6 +195,8 @@ pub(crate) struct PullArgs {
 pub(crate) struct ResumeArgs {
     #[arg(value_name = "id")]
     pub(crate) id: Option<u64>,
+    #[arg(long, value_name = "limit", value_parser = values::bandwidth)]
+    pub(crate) bwlimit: Option<Timetable>,
 }
 
 #[derive(Debug, Args)]
@@ -305,11 +313,23 @@ pub(crate) enum RelayCommand {
     },
     #[command(alias = "ls")]
     List,
+    Test {
+        #[arg(value_name = "relay", value_parser = values::relay)]
+        address: Option<RelayWord>,
+    },
     #[command(alias = "rm")]
     Remove {
         #[arg(value_name = "address", value_parser = values::address)]
         address: handover_shared::keys::code::RelayAddress,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    #[arg(long, value_name = "relay", value_parser = values::relay)]
+    pub(crate) relay: Option<RelayWord>,
+    #[arg(short, long, value_name = "dir")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

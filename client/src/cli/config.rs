@@ -235,12 +235,14 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
-        let table: [Row; 6] = [
+        let table: [Row; 8] = [
             (&[("HANDOVER_EXPIRES", "soon")], "", "HANDOVER_EXPIRES"),
             (&[], "expires = \"soon\"", "expires"),
             (&[], "no-qr = 7", "no-qr"),
             (&[], "colour = \"never\"", "colour"),
-            (&[], "[push]\nbwlimit = \"1M\"", "push.bwlimit"),
+            (&[], "[push]\nbandwidth = \"1M\"", "push.bandwidth"),
+            (&[], "[push]\nbwlimit = \"fast\"", "bwlimit"),
+            (&[("HANDOVER_BWLIMIT", "fast")], "", "HANDOVER_BWLIMIT"),
             (&[], "home = \"/x\"", "home"),
         ];
         for (variables, file, name) in table {
@@ -277,6 +279,8 @@ mod tests {
                 "-n",
                 "--level",
                 "19",
+                "--bwlimit",
+                "08:00,512k 19:00,off",
                 "--wait",
                 "--no-qr",
                 "--code-file",
@@ -290,6 +294,11 @@ mod tests {
         );
         for line in [
             &["pull", "one", "two", "-o", "-", "--list", "--conflict", "rename", "-y", "--relay", "r"][..],
+            &["pull", "one", "--bwlimit", "10M:1M"],
+            &["resume", "--bwlimit", "off"],
+            &["doctor", "--relay", "r:1", "--out", "d"],
+            &["relay", "test"],
+            &["relay", "test", "r:1"],
             &["receipt", "export", "7", "dir"],
             &["code", "7", "--chinese"],
             &["relay", "remove", "r:1"],
@@ -306,11 +315,8 @@ mod tests {
             &["push", "x", "--agreement", "f"][..],
             &["push", "x", "--attended"],
             &["push", "x", "--to", "k"],
-            &["push", "x", "--bwlimit", "1M"],
             &["push", "x", "--copy"],
             &["push", "x", "--level", "20"],
-            &["doctor"],
-            &["relay", "test"],
         ] {
             assert!(parsed(line, &[], "").is_err(), "{line:?}");
         }

@@ -5,7 +5,7 @@
 //! | `args`, `values`, `argv`, `config`, `usage`, `help` | the command line, its defaults, its faults, its help |
 //! | `commands` | one function for each command |
 //! | `report`, `json`, `progress` | events of a run as sentences, as objects, as moving lines |
-//! | `show`, `status`, `verdicts`, `qr`, `time`, `units`, `style` | facts as text; pure |
+//! | `show`, `status`, `diagnosis`, `verdicts`, `qr`, `time`, `units`, `style` | facts as text; pure |
 //! | `problem`, `refusal` | errors as message, hint and exit code |
 //! | `screen`, `ask`, `code_input`, `secretive` | the terminal: what goes out, what comes in, what must not be shown |
 //! | `signals`, `log` | what the system and the developer want |
@@ -18,6 +18,7 @@ mod code_input;
 mod commands;
 mod config;
 mod demo;
+mod diagnosis;
 #[cfg(test)]
 mod golden;
 mod help;
@@ -61,6 +62,7 @@ use screen::{Mode, Screen};
 use style::Style;
 use values::ProxyWord;
 
+use crate::bandwidth::{Bandwidth, Timetable};
 use crate::error::Error;
 use crate::home::{HOME_VARIABLE, Home};
 use crate::link::network::TransportChoice;
@@ -342,11 +344,15 @@ async fn tick(report: Arc<Report>) {
 }
 
 fn asked(command: &Command) -> Asked {
+    let limited = |timetable: &Option<Timetable>| Bandwidth::of(timetable.clone().unwrap_or_default());
     match command {
         Command::Push(push) => Asked {
             code_file: push.code_file.clone(),
             picture: if push.no_qr { report::Picture::Unwanted } else { report::Picture::Wanted },
+            bandwidth: limited(&push.bwlimit),
         },
+        Command::Pull(pull) => Asked { bandwidth: limited(&pull.bwlimit), ..Asked::default() },
+        Command::Resume(resume) => Asked { bandwidth: limited(&resume.bwlimit), ..Asked::default() },
         _ => Asked::default(),
     }
 }

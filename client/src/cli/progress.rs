@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::style::{Style, Tone, columns, shortened};
+use super::style::{Style, Tone, columns, shortened, visible_columns};
 use super::units::{percent, size, size_of, span, speed};
 use crate::event::{Progress, Stage, StallCause};
 use crate::link::network::Transport;
@@ -80,6 +80,8 @@ pub(crate) struct View {
     pub(crate) scanning: (u64, u64),
     pub(crate) progress: Progress,
     pub(crate) speed: Option<f64>,
+    /// Bytes a second that may travel.
+    pub(crate) limit: Option<u64>,
     pub(crate) eta_seconds: Option<u64>,
     pub(crate) stalled: Option<(u32, StallCause)>,
     /// What the relay is reached over.
@@ -89,6 +91,22 @@ pub(crate) struct View {
     /// Bytes of an earlier run.
     pub(crate) resumed_bytes: u64,
     pub(crate) exceptions: u64,
+}
+
+impl View {
+    /// How many content bytes one byte on the wire has carried in this run; 1 while little has travelled.
+    fn packed(&self) -> f64 {
+        if self.progress.wire_bytes < PACKED_BYTES_MIN {
+            return 1.0;
+        }
+        self.progress.bytes_done.saturating_sub(self.resumed_bytes) as f64 / self.progress.wire_bytes as f64
+    }
+
+    /// Bytes that still have to travel, if compression goes on as before.
+    pub(crate) fn wire_bytes_left(&self) -> Option<u64> {
+        let left = self.progress.bytes_total?.saturating_sub(self.progress.bytes_done);
+        Some((left as f64 / self.packed().max(f64::MIN_POSITIVE)) as u64)
+    }
 }
 
 /// The name of a stage.
@@ -158,11 +176,17 @@ fn counted(style: &Style, view: &View) -> Vec<String> {
     if view.stalled.is_some() || view.still_seconds.is_some() {
         return parts;
     }
-    if let Some(bytes) = view.speed {
+    // Blocks come whole: below a block in some seconds a speed of zero would be as wrong as any.
+    if let Some(bytes) = view.speed
+        && (bytes > 0.0 || view.limit.is_none())
+    {
         parts.push(speed(bytes));
     }
     if let Some(seconds) = view.eta_seconds {
         parts.push(t!(words, "eta", span = span(style, seconds)));
+    }
+    if let Some(limit) = view.limit {
+        parts.push(t!(words, "limit", speed = speed(limit as f64)));
     }
     match progress.files_total {
         Some(total) => {
@@ -174,8 +198,8 @@ fn counted(style: &Style, view: &View) -> Vec<String> {
     if view.transport == Some(Transport::Tcp) {
         parts.push(style.tone(Tone::Dim, &Transport::Tcp.to_string()));
     }
-    let packed = progress.bytes_done.saturating_sub(view.resumed_bytes) as f64 / progress.wire_bytes.max(1) as f64;
-    if view.stage == Some(Stage::Sending) && progress.wire_bytes >= PACKED_BYTES_MIN && packed >= PACKED_MIN {
+    let packed = view.packed();
+    if view.stage == Some(Stage::Sending) && packed >= PACKED_MIN {
         parts.push(t!(words, "packed", factor = format!("{packed:.1}")));
     }
     if let Some(total) = progress.bytes_total
@@ -222,17 +246,6 @@ pub(crate) fn current_line(style: &Style, view: &View) -> String {
     style.tone(Tone::Dim, &format!("               {name}"))
 }
 
-/// Columns of a text without its styling.
-fn visible_columns(text: &str) -> usize {
-    let mut total = 0;
-    let mut rest = text;
-    while let Some(start) = rest.find("\x1b[") {
-        total += columns(&rest[..start]);
-        rest = rest[start..].split_once('m').map_or("", |(_, after)| after);
-    }
-    total + columns(rest)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -248,6 +261,7 @@ mod tests {
                 files_done: 700,
                 files_total: Some(1204),
                 wire_bytes: 487_000_000,
+                moved_bytes: 490_000_000,
                 current: Some(Private::new(
                     "orders/2026\u{202e}/november/a-very-long-name-of-an-export-of-orders.csv".repeat(2),
                 )),
@@ -332,6 +346,21 @@ mod tests {
         assert_eq!(line, "  Sending      62 %  2.0/3.2 GB  nothing has moved for 4 s");
         let waiting = View { stage: Some(Stage::Waiting), still_seconds: Some(4), ..sending() };
         assert!(!total_line(&style, &waiting).contains("moved"));
+    }
+
+    #[test]
+    fn a_limit_is_told_and_what_it_leaves_is_what_must_still_travel() {
+        let mut style = Style::plain(Language::English);
+        style.width = 100;
+        let view = View { limit: Some(10 << 20), ..sending() };
+        let line = total_line(&style, &view);
+        assert!(line.contains("118 MB/s  ETA 10 s  limit 10 MB/s"), "{line}");
+        assert_eq!(view.wire_bytes_left(), Some(292_200_000), "as hard packed as before");
+        let slow = View { speed: Some(0.0), limit: Some(10 << 10), ..sending() };
+        let line = total_line(&style, &slow);
+        assert!(line.contains("2.0/3.2 GB  ETA 10 s  limit 10 kB/s"), "{line}");
+        let begun = View { progress: Progress { bytes_total: Some(1000), ..Progress::default() }, ..slow };
+        assert_eq!(begun.wire_bytes_left(), Some(1000));
     }
 
     #[test]

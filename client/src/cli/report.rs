@@ -1,5 +1,6 @@
 //! Turns the events of a run into what is shown: sentences and progress for people, objects for programs.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -15,6 +16,7 @@ use super::show::{self, Continued, Embedded};
 use super::style::Tone;
 use super::time::moment;
 use super::units::size;
+use crate::bandwidth::{Bandwidth, Direction, Limit};
 use crate::error::Error;
 use crate::event::{Event, ExceptionReason, Observer, Progress, ReceiptFacts, Stage};
 use crate::private::escaped;
@@ -40,11 +42,12 @@ pub(crate) enum Picture {
 pub(crate) struct Asked {
     pub(crate) code_file: Option<PathBuf>,
     pub(crate) picture: Picture,
+    pub(crate) bandwidth: Arc<Bandwidth>,
 }
 
 impl Default for Asked {
     fn default() -> Self {
-        Self { code_file: None, picture: Picture::Unwanted }
+        Self { code_file: None, picture: Picture::Unwanted, bandwidth: Arc::default() }
     }
 }
 
@@ -108,6 +111,26 @@ impl Report {
 
     fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// How fast the run may go.
+    pub(crate) fn bandwidth(&self) -> Arc<Bandwidth> {
+        self.asked.bandwidth.clone()
+    }
+
+    /// Lifts the limit of bandwidth or puts it in force again, and says so.
+    pub(crate) fn toggle_limit(&self) {
+        let words = &self.screen.style.words;
+        let line = if !self.asked.bandwidth.is_limited() {
+            t!(words, "limit-none")
+        } else {
+            self.live().meter.restart();
+            match self.asked.bandwidth.toggle() {
+                Limit::Lifted => t!(words, "limit-lifted"),
+                Limit::InForce => t!(words, "limit-in-force"),
+            }
+        };
+        self.screen.say(&format!("  {line}\n"));
     }
 
     /// The number of the transfer, once known.
@@ -209,6 +232,12 @@ impl Report {
         }
         live.view.speed = live.meter.speed();
         live.view.eta_seconds = live.meter.eta_seconds();
+        live.view.limit =
+            direction(live.view.stage).and_then(|way| self.asked.bandwidth.rate(way)).map(NonZeroU64::get);
+        if let (Some(_), Some(way)) = (live.view.limit, direction(live.view.stage)) {
+            let least = live.view.wire_bytes_left().map(|left| self.asked.bandwidth.seconds_for(way, left));
+            live.view.eta_seconds = live.view.eta_seconds.max(least);
+        }
         let still_ms = now_ms.saturating_sub(live.moved_ms.max(live.stage_ms));
         live.view.still_seconds = (still_ms >= STILL_AFTER_MS).then_some(still_ms / 1000);
         live.view.stage_seconds = now_ms.saturating_sub(live.stage_ms) / 1000;
@@ -449,6 +478,15 @@ impl Report {
             Event::Placed { files } => live.view.progress.files_done = *files,
             _ => {}
         }
+    }
+}
+
+/// Which way the blocks of a stage go.
+fn direction(stage: Option<Stage>) -> Option<Direction> {
+    match stage? {
+        Stage::Sending => Some(Direction::Up),
+        Stage::Receiving => Some(Direction::Down),
+        _ => None,
     }
 }
 

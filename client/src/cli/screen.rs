@@ -1,6 +1,7 @@
 //! Where text goes. Standard output carries results only; everything for people goes to standard error, around the
 //! progress lines.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::ColorWhen;
 use super::config::Variables;
-use super::style::{Paint, Style, Tone, WIDTH_DEFAULT};
+use super::style::{Paint, Style, Tone, WIDTH_DEFAULT, fitted};
 use crate::t;
 
 /// For whom a run speaks.
@@ -91,6 +92,10 @@ impl Screen {
 
     /// Text for people that is said whatever the mode: errors and questions.
     pub(crate) fn say_always(&self, text: &str) {
+        let text = match self.stderr {
+            End::Terminal => Cow::Owned(fitted(text, self.style.width)),
+            End::Elsewhere => Cow::Borrowed(text),
+        };
         self.bars.suspend(|| {
             let mut err = held(&self.err);
             // Whoever closed standard error does not want to read.

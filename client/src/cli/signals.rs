@@ -57,22 +57,20 @@ impl Drop for Asking {
 #[cfg(unix)]
 async fn listen(working: Arc<AtomicUsize>, stopper: Stopper, report: Arc<Report>) {
     use tokio::signal::unix::{SignalKind, signal};
-    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::user_defined1()];
-    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut tell)] = kinds.map(signal) else {
+    let kinds =
+        [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::user_defined1(), SignalKind::user_defined2()];
+    let [Ok(mut interrupt), Ok(mut terminate), Ok(mut tell), Ok(mut limit)] = kinds.map(signal) else {
         tracing::debug!("signals cannot be heard");
         return;
     };
     let mut asked = false;
     loop {
-        let is_stop = tokio::select! {
-            heard = interrupt.recv() => heard.is_some(),
-            heard = terminate.recv() => heard.is_some(),
-            _ = tell.recv() => false,
-        };
-        if is_stop {
-            interrupted(&mut asked, &working, &stopper, &report);
-        } else {
-            report.line_now();
+        tokio::select! {
+            Some(()) = interrupt.recv() => interrupted(&mut asked, &working, &stopper, &report),
+            Some(()) = terminate.recv() => interrupted(&mut asked, &working, &stopper, &report),
+            Some(()) = tell.recv() => report.line_now(),
+            Some(()) = limit.recv() => report.toggle_limit(),
+            else => return,
         }
     }
 }

@@ -18,6 +18,11 @@ const LABEL_COLUMNS_MAX: usize = 32;
 /// Columns the other side's name may take in the table.
 const WHO_COLUMNS_MAX: usize = 24;
 
+/// The columns with names, in the order in which they are cut, and how many columns are enough for each.
+const NAMES: [(usize, usize); 2] = [(6, 16), (4, 10)];
+/// Columns that every name keeps in the table.
+const COLUMNS_MIN: usize = 4;
+
 /// The state as a word for people.
 pub(crate) fn state_text(style: &Style, facts: &Facts) -> String {
     let words = &style.words;
@@ -93,7 +98,7 @@ pub(crate) fn table(style: &Style, all: &[Facts]) -> String {
         t!(words, "column-until"),
         t!(words, "column-label"),
     ];
-    let lines: Vec<[String; 7]> = all
+    let mut lines: Vec<[String; 7]> = all
         .iter()
         .map(|facts| {
             [
@@ -113,6 +118,12 @@ pub(crate) fn table(style: &Style, all: &[Facts]) -> String {
             *width = (*width).max(columns(cell));
         }
     }
+    fit(&mut widths, style.width);
+    for line in &mut lines {
+        for place in [4, 6] {
+            line[place] = shortened(&line[place], widths[place]);
+        }
+    }
     let mut text = style.tone(Tone::Dim, &cells(&head, &widths));
     text.push('\n');
     for line in &lines {
@@ -122,12 +133,28 @@ pub(crate) fn table(style: &Style, all: &[Facts]) -> String {
     text
 }
 
-/// Numbers stand right, everything else left.
+/// On a narrow screen the time is left out where cutting names is not enough; then the name of the transfer is cut, then that of the other side.
+fn fit(widths: &mut [usize; 7], width: usize) {
+    let over = |widths: &[usize; 7]| {
+        let gaps = 2 * (widths.iter().filter(|width| **width > 0).count() - 1);
+        (widths.iter().sum::<usize>() + gaps).saturating_sub(width)
+    };
+    let can_give: usize = NAMES.iter().map(|(place, enough)| widths[*place].saturating_sub(*enough)).sum();
+    if over(widths) > can_give {
+        widths[5] = 0;
+    }
+    for (place, least) in NAMES.into_iter().chain(NAMES.map(|(place, _)| (place, COLUMNS_MIN))) {
+        widths[place] -= over(widths).min(widths[place].saturating_sub(least));
+    }
+}
+
+/// Numbers stand right, everything else left; a column without width is left out.
 fn cells(cells: &[String; 7], widths: &[usize; 7]) -> String {
     let filled: Vec<String> = cells
         .iter()
         .zip(widths)
         .enumerate()
+        .filter(|(_, (_, width))| **width > 0)
         .map(|(place, (cell, width))| match place {
             0 | 3 => padded_left(cell, *width),
             _ => padded(cell, *width),

@@ -4,6 +4,7 @@
 use handover_shared::invite::Invite;
 use handover_shared::keys::code::RelayAddress;
 
+use crate::bandwidth::Timetable;
 use crate::link::proxy::Proxy;
 use crate::words::Language;
 
@@ -141,6 +142,11 @@ pub(crate) fn level(text: &str) -> Result<Level, NotUnderstood> {
     }
     let level = text.parse::<i32>().ok().filter(|level| (1..=19).contains(level));
     level.map(Level::Fixed).ok_or(NotUnderstood)
+}
+
+/// Reads a limit of bandwidth: a rate, two rates, or a timetable of them.
+pub(crate) fn bandwidth(text: &str) -> Result<Timetable, NotUnderstood> {
+    text.parse().or(Err(NotUnderstood))
 }
 
 /// Reads `en` or `zh-CN`, and close spellings of them.

@@ -25,7 +25,7 @@ mod tcp;
 mod wire;
 
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +42,7 @@ use crate::error::Error;
 use network::{Network, Transport};
 
 pub use papers::SealedPaper;
+pub use race::resolve;
 pub use wire::{Replies, read_exact_chunks};
 
 /// Counters of a connection's transport; they grow while anything of a stream gets through.
@@ -94,6 +95,31 @@ impl Relay {
         if !connection.is_through_proxy() {
             network.remember(address, connection.transport());
         }
+        Ok(Self { connection, address: address.clone(), key, welcome: OnceCell::new() })
+    }
+
+    /// Reaches a relay over one transport at one of its addresses.
+    ///
+    /// # Errors
+    /// As [`Relay::connect`].
+    pub async fn connect_by(
+        transport: Transport,
+        address: &RelayAddress,
+        target: SocketAddr,
+        expected: ExpectedRelay,
+        own: &LinkSecret,
+    ) -> Result<Self, Error> {
+        let connection = match transport {
+            Transport::Quic => {
+                let config = quic::client_config(own, expected)?;
+                Connection::Quic(quic::dial(address, expected, config, target).await?)
+            }
+            Transport::Tcp => {
+                let dialer = tcp::Dialer::new(tcp::Way::Direct(target), expected, own)?;
+                Connection::Tcp(tcp::Pool::open(dialer, address).await?)
+            }
+        };
+        let key = connection.key().ok_or(Error::RelayMisbehaved("presented no raw public key"))?;
         Ok(Self { connection, address: address.clone(), key, welcome: OnceCell::new() })
     }
 
@@ -164,6 +190,14 @@ impl Relay {
         }
     }
 
+    /// How long the way there and back is, and the largest datagram that has got through by now; of QUIC.
+    pub fn way(&self) -> Option<(Duration, u16)> {
+        match &self.connection {
+            Connection::Quic(link) => Some(link.way()),
+            Connection::Tcp(_) => None,
+        }
+    }
+
     /// Says goodbye and waits until it is on the wire.
     pub async fn close(self) {
         match self.connection {
@@ -178,6 +212,14 @@ impl Connection {
         match self {
             Self::Quic(_) => Transport::Quic,
             Self::Tcp(_) => Transport::Tcp,
+        }
+    }
+
+    /// The key that the relay proved to hold.
+    fn key(&self) -> Option<LinkKey> {
+        match self {
+            Self::Quic(link) => link.key(),
+            Self::Tcp(pool) => Some(pool.key()),
         }
     }
 

@@ -53,6 +53,11 @@ impl Link {
         Traffic { pieces_sent: stats.frame_tx.stream, confirmations: stats.frame_rx.acks }
     }
 
+    /// How long the way there and back is, and the largest datagram that has got through by now.
+    pub(super) fn way(&self) -> (Duration, u16) {
+        (self.connection.rtt(), self.connection.stats().path.current_mtu)
+    }
+
     pub(super) async fn close(self) {
         self.connection.close(0u32.into(), b"");
         if tokio::time::timeout(Duration::from_secs(1), self.endpoint.wait_idle()).await.is_err() {

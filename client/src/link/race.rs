@@ -68,11 +68,7 @@ pub(super) async fn run(
             race(plan, address, expected, own, &targets).await?
         }
     };
-    let key = match &connection {
-        Connection::Quic(link) => link.key(),
-        Connection::Tcp(pool) => Some(pool.key()),
-    };
-    let key = key.ok_or(Error::RelayMisbehaved("presented no raw public key"))?;
+    let key = connection.key().ok_or(Error::RelayMisbehaved("presented no raw public key"))?;
     tracing::debug!(
         relay = %address,
         transport = %connection.transport(),
@@ -152,7 +148,10 @@ async fn race(
 }
 
 /// Resolves a relay's name, IPv6 first.
-async fn resolve(address: &RelayAddress) -> Result<Vec<SocketAddr>, Error> {
+///
+/// # Errors
+/// [`Error::Unreachable`] when the name has no address.
+pub async fn resolve(address: &RelayAddress) -> Result<Vec<SocketAddr>, Error> {
     let unreachable = |source| Error::Unreachable { address: address.to_string(), source };
     if let Ok(ip) = address.host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, address.port)]);

@@ -1,5 +1,6 @@
 //! Blocks on their way from the relay into the pipeline.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::pipeline::{Feedback, Pipeline};
+use crate::bandwidth::{Bandwidth, Direction};
 use crate::error::Error;
 use crate::link::{Relay, Replies, unexpected};
 
@@ -22,6 +24,11 @@ pub(super) struct Flow {
     /// Raw bytes of the stream that is open, and how many of them were looked at last.
     meter: Arc<AtomicU64>,
     metered: u64,
+    /// Raw bytes of the streams before it.
+    moved_before: u64,
+    bandwidth: Arc<Bandwidth>,
+    /// What the relay was asked for with the stream that is open.
+    pace: Option<NonZeroU64>,
     receiver: Option<JoinHandle<Result<(), Error>>>,
 }
 
@@ -48,8 +55,17 @@ pub(super) enum Happening {
 
 impl Flow {
     /// A flow without a stream.
-    pub fn new(pipeline: Pipeline) -> Self {
-        Self { pipeline, seen: Arc::default(), meter: Arc::default(), metered: 0, receiver: None }
+    pub fn new(pipeline: Pipeline, bandwidth: Arc<Bandwidth>) -> Self {
+        Self {
+            pipeline,
+            seen: Arc::default(),
+            meter: Arc::default(),
+            metered: 0,
+            moved_before: 0,
+            bandwidth,
+            pace: None,
+            receiver: None,
+        }
     }
 
     /// Asks for blocks from this one on; what was under way before is dropped.
@@ -64,8 +80,10 @@ impl Flow {
         size: BlockSize,
     ) -> Result<Fetching, Error> {
         self.stop().await;
+        self.pace = self.bandwidth.rate(Direction::Down);
+        let request = Request::Fetch(Fetch { transfer, from, pace: self.pace });
         let asking = async {
-            let (mut send, mut replies) = relay.open(&Request::Fetch(Fetch { transfer, from })).await?;
+            let (mut send, mut replies) = relay.open(&request).await?;
             send.finish();
             match replies.next().await? {
                 Some(Reply::Fetching(fetching)) => Ok((fetching, replies)),
@@ -79,6 +97,7 @@ impl Flow {
             cause: "no answer in time".into(),
         })??;
         self.seen.next.store(from.0, Ordering::Relaxed);
+        self.moved_before = self.moved_bytes();
         (self.meter, self.metered) = (replies.meter(), 0);
         let receiving = receive(replies, size, from, self.pipeline.blocks.clone(), self.seen.clone());
         self.receiver = Some(tokio::spawn(receiving));
@@ -137,6 +156,18 @@ impl Flow {
     pub fn is_alive(&mut self) -> bool {
         let before = std::mem::replace(&mut self.metered, self.meter.load(Ordering::Relaxed));
         self.metered != before || self.seen.is_saturated.load(Ordering::Relaxed)
+    }
+
+    /// Whether the stream that is open was asked for at another pace than holds now. Another stream costs what has come
+    /// of one block.
+    pub fn has_other_pace(&self) -> bool {
+        let wanted = self.bandwidth.rate(Direction::Down);
+        self.receiver.is_some() && wanted != self.pace
+    }
+
+    /// Raw bytes that came, those of unfinished blocks included.
+    pub fn moved_bytes(&self) -> u64 {
+        self.moved_before.saturating_add(self.meter.load(Ordering::Relaxed))
     }
 
     /// Sealed bytes that travelled.

@@ -47,6 +47,7 @@ use handover_shared::archive::manifest::Record;
 use handover_shared::archive::path::EntryPath;
 use handover_shared::ids::Millis;
 
+use crate::bandwidth::Bandwidth;
 use crate::error::Error;
 use crate::event::Observer;
 use crate::home::Home;
@@ -55,6 +56,7 @@ use crate::private::Private;
 use crate::stop::Stop;
 
 pub use look::{Look, LookOptions, look};
+pub(crate) use names::WORK_FOLDER;
 
 /// What to do with an existing file that is not the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,10 +110,19 @@ pub trait Decide: Send + Sync {
 }
 
 /// How to take a transfer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct TakeOptions {
     /// What to do with existing files that are not the same.
     pub conflict: ConflictPolicy,
+    /// How fast to receive.
+    pub bandwidth: Arc<Bandwidth>,
+}
+
+impl TakeOptions {
+    /// As fast as it goes.
+    pub fn new(conflict: ConflictPolicy) -> Self {
+        Self { conflict, bandwidth: Arc::default() }
+    }
 }
 
 /// What was taken.
@@ -146,12 +157,13 @@ pub struct Taken {
 pub async fn resume(
     home: &Home,
     id: u64,
+    bandwidth: Arc<Bandwidth>,
     decide: Arc<dyn Decide>,
     observer: Arc<dyn Observer>,
     stop: Stop,
 ) -> Result<Taken, Error> {
     let look = look::look_by_number(home, id)?;
-    look.take(TakeOptions { conflict: ConflictPolicy::Ask }, decide, observer, stop).await
+    look.take(TakeOptions { conflict: ConflictPolicy::Ask, bandwidth }, decide, observer, stop).await
 }
 
 /// This machine's clock.

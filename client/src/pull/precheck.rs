@@ -7,6 +7,7 @@
 //! SPEC [S9.3] [S9.4] [S15.6].
 
 use std::io;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use handover_shared::archive::block::{PayloadKind, open_block};
@@ -55,6 +56,8 @@ pub(super) struct Precheck<'a> {
     pub transfer: TransferId,
     pub size: BlockSize,
     pub block_key: Secret<32>,
+    /// How fast the catalogue may come.
+    pub pace: Option<NonZeroU64>,
 }
 
 impl Precheck<'_> {
@@ -105,7 +108,7 @@ impl Precheck<'_> {
     }
 
     async fn fetch(&self, from: BlockIndex) -> Result<Replies, Error> {
-        match self.open(&Request::Fetch(Fetch { transfer: self.transfer, from })).await? {
+        match self.open(&Request::Fetch(Fetch { transfer: self.transfer, from, pace: self.pace })).await? {
             (Reply::Fetching(_), replies) => Ok(replies),
             (other, _) => Err(unexpected(other)),
         }

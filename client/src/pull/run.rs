@@ -29,6 +29,7 @@ use super::settle::{self, Ending, Site};
 use super::work::Destination;
 use super::{ConflictPolicy, Decide, TakeOptions, Taken, kept, now, shown_bytes};
 use crate::audit::{self, Patience};
+use crate::bandwidth::{Bandwidth, Direction};
 use crate::error::Error;
 use crate::event::{Event, Observer, Progress, Stage};
 use crate::home::Home;
@@ -79,6 +80,7 @@ pub(super) struct Run {
     /// The destination, held open; nothing for standard output.
     place: Option<Destination>,
     policy: ConflictPolicy,
+    bandwidth: Arc<Bandwidth>,
     decide: Arc<dyn Decide>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) stop: Stop,
@@ -146,6 +148,7 @@ impl Run {
             address: facts.relay_address()?,
             relay_key: facts.relay_key()?,
             policy,
+            bandwidth: options.bandwidth,
             backoff: Backoff::default(),
             flow: None,
             refusal: None,
@@ -286,7 +289,13 @@ impl Run {
         let Some(relay) = &self.relay else { return Ok(()) };
         self.observer.event(Event::Stage(Stage::Scanning));
         let block_key = self.content_key()?.block_key(&self.transfer);
-        let precheck = Precheck { relay, transfer: self.transfer, size: self.offer.text.block_bytes, block_key };
+        let precheck = Precheck {
+            relay,
+            transfer: self.transfer,
+            size: self.offer.text.block_bytes,
+            block_key,
+            pace: self.bandwidth.rate(Direction::Down),
+        };
         let found = tokio::select! {
             () = self.stop.asked() => return Err(Error::Interrupted),
             found = precheck.run(place) => found?,
@@ -313,7 +322,7 @@ impl Run {
             self.observer.event(Event::Stage(Stage::Receiving));
             let (site, checkpoint) = (self.site()?, self.checkpoint.clone());
             match blocking(move || Ok(site.start(checkpoint))).await? {
-                Ok(pipeline) => self.flow = Some(Flow::new(pipeline)),
+                Ok(pipeline) => self.flow = Some(Flow::new(pipeline, self.bandwidth.clone())),
                 Err(Trouble::Failed(error)) => return Err(error),
                 Err(Trouble::Restart) => return self.restart().await.map(|()| Next::Nothing),
             }
@@ -343,6 +352,19 @@ impl Run {
             happening = flow.happening() => Some(happening),
             () = tokio::time::sleep(TICK) => None,
         };
+        // [S12.8]
+        if let (None, Some(relay), true) = (&happening, &self.relay, flow.has_other_pace()) {
+            let (from, size) = (flow.next(), self.offer.text.block_bytes);
+            let fetched = tokio::select! {
+                () = self.stop.asked() => return Err(Error::Interrupted),
+                fetched = flow.fetch(relay, self.transfer, from, size) => fetched,
+            };
+            if let Err(error) = fetched {
+                let input = self.failed(error).await?;
+                self.machine.handle(now(), input);
+                return Ok(());
+            }
+        }
         let (next, opened, is_alive) = (flow.next(), flow.opened(), flow.is_alive());
         self.machine.handle(now(), Input::Arrived(next));
         self.machine.handle(now(), Input::Opened(opened));
@@ -533,6 +555,7 @@ impl Run {
             files_done,
             files_total: Some(summary.files),
             wire_bytes: flow.wire_bytes(),
+            moved_bytes: flow.moved_bytes(),
             current: current.map(|path| Private::new(escaped(&path))),
         }));
         self.observer.event(Event::Placed { files: files_done });

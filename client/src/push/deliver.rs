@@ -450,6 +450,7 @@ impl<T: Transfer> Run<'_, T> {
             bytes_done: self.done.bytes,
             files_done: self.done.files,
             wire_bytes: self.delivered.saturating_mul(self.it.block_bytes),
+            moved_bytes: self.it.session.sent_bytes(),
             current: self.pipeline.as_ref().and_then(Pipeline::current),
             ..self.it.whole.clone()
         };

@@ -39,6 +39,7 @@ mod words;
 
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use handover_shared::archive::manifest::Record;
@@ -46,6 +47,7 @@ use handover_shared::ids::Millis;
 use handover_shared::invite::Invite;
 use handover_shared::keys::code::RelayAddress;
 
+use crate::bandwidth::Bandwidth;
 use crate::error::Error;
 use crate::event::{ExceptionReason, Observer, ReceiptFacts, Scanned};
 use crate::home::transfers::Folder;
@@ -128,6 +130,8 @@ pub struct PushOptions {
     pub follow: bool,
     /// How hard to compress.
     pub compression: Compression,
+    /// How fast to send.
+    pub bandwidth: Arc<Bandwidth>,
     /// Whether a new transfer begins although an unfinished one of the same paths could be continued.
     pub fresh: bool,
     /// Whether the push ends with the receipt. With a relay inside this process it always does.

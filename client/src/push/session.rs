@@ -2,6 +2,7 @@
 //! old connection still says is dropped.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use handover_link::SendStream;
@@ -13,6 +14,7 @@ use handover_shared::tls::{ExpectedRelay, LinkSecret};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
+use crate::bandwidth::{Bandwidth, Brake};
 use crate::error::Error;
 use crate::link::network::Network;
 use crate::link::{Relay, Replies, Traffic, unexpected};
@@ -67,6 +69,9 @@ pub struct Session {
     heard: mpsc::UnboundedSender<Said>,
     inbox: mpsc::UnboundedReceiver<Said>,
     room: Arc<Semaphore>,
+    bandwidth: Arc<Bandwidth>,
+    /// Sealed bytes handed to a connection so far.
+    sent_bytes: Arc<AtomicU64>,
 }
 
 /// What came back over which connection, and the room it takes while it waits.
@@ -80,9 +85,29 @@ impl Session {
     /// Without a connection yet, or with one that stands already.
     pub fn new(target: Target, transfer: TransferId, standing: Option<Relay>) -> Self {
         let (heard, inbox) = mpsc::unbounded_channel();
-        let relay = standing.map(Arc::new);
-        let room = Arc::new(Semaphore::new(WAITING_MAX));
-        Self { target, transfer, generation: 0, relay, blocks: None, tasks: JoinSet::new(), heard, inbox, room }
+        Self {
+            target,
+            transfer,
+            generation: 0,
+            relay: standing.map(Arc::new),
+            blocks: None,
+            tasks: JoinSet::new(),
+            heard,
+            inbox,
+            room: Arc::new(Semaphore::new(WAITING_MAX)),
+            bandwidth: Arc::default(),
+            sent_bytes: Arc::default(),
+        }
+    }
+
+    /// Sends no faster than this says.
+    pub fn limited(self, bandwidth: Arc<Bandwidth>) -> Self {
+        Self { bandwidth, ..self }
+    }
+
+    /// Sealed bytes handed to a connection so far; what was sent twice counts twice.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes.load(Ordering::Relaxed)
     }
 
     /// The next thing that came back over the connection of now.
@@ -141,13 +166,14 @@ impl Session {
         let (blocks, outgoing) = mpsc::unbounded_channel();
         self.blocks = Some(blocks);
         let request = Request::Append(Named { transfer: self.transfer });
+        let (brake, sent_bytes) = (self.bandwidth.brake(), self.sent_bytes.clone());
         self.tasks.spawn(async move {
             let (send, replies) = match relay.open(&request).await {
                 Ok(halves) => halves,
                 Err(error) => return voice.say(Heard::Failed(error)),
             };
             // A stream that broke while sending tells why on its other half.
-            tokio::join!(write_blocks(send, outgoing), hear_durable(replies, &voice));
+            tokio::join!(write_blocks(send, outgoing, brake, &sent_bytes), hear_durable(replies, &voice));
         });
     }
 
@@ -244,11 +270,21 @@ impl Voice {
     }
 }
 
-async fn write_blocks(mut send: SendStream, mut outgoing: mpsc::UnboundedReceiver<Bytes>) {
-    while let Some(block) = outgoing.recv().await {
-        if let Err(error) = send.write_chunk(block).await {
-            tracing::debug!(%error, "a block could not be sent");
-            return;
+async fn write_blocks(
+    mut send: SendStream,
+    mut outgoing: mpsc::UnboundedReceiver<Bytes>,
+    mut brake: Brake,
+    sent_bytes: &AtomicU64,
+) {
+    while let Some(mut block) = outgoing.recv().await {
+        while !block.is_empty() {
+            let piece = brake.piece(&mut block).await;
+            let piece_bytes = piece.len() as u64;
+            if let Err(error) = send.write_chunk(piece).await {
+                tracing::debug!(%error, "a block could not be sent");
+                return;
+            }
+            sent_bytes.fetch_add(piece_bytes, Ordering::Relaxed);
         }
     }
     send.finish();

@@ -25,6 +25,7 @@ use super::statements::{Announced, Terms, announce};
 use super::words::{Place, Words};
 use super::{Compression, PushOptions, Pushed, Source, StdinSource, now, scan};
 use crate::audit;
+use crate::bandwidth::Bandwidth;
 use crate::error::Error;
 use crate::event::{Event, Observer, Progress, ReceiptFacts, Scanned, Stage};
 use crate::home::Home;
@@ -61,7 +62,7 @@ pub async fn push_from(
     let tops = scan::tops(&options.sources)?;
     let place = Place::choose(home, std::mem::take(&mut options.relay))?;
     let words = Words::of(&tops, &options);
-    let run = Run { home, owner: home.identity_or_new()?, observer, stop };
+    let run = Run { home, owner: home.identity_or_new()?, bandwidth: options.bandwidth.clone(), observer, stop };
     if !options.fresh
         && let Some(held) = run.find_unfinished(&words, &place, &options)?
     {
@@ -84,13 +85,19 @@ pub async fn push_from(
 ///
 /// # Errors
 /// As [`push`]; [`Error::NoSuchTransfer`]; [`Error::StdinNotResumable`] if not all of standard input was read.
-pub async fn resume(home: &Home, id: u64, observer: Arc<dyn Observer>, stop: Stop) -> Result<Pushed, Error> {
+pub async fn resume(
+    home: &Home,
+    id: u64,
+    bandwidth: Arc<Bandwidth>,
+    observer: Arc<dyn Observer>,
+    stop: Stop,
+) -> Result<Pushed, Error> {
     let folder = home.transfer(id)?;
     if folder.facts()?.role != Role::Seller {
         return Err(Error::NoSuchTransfer { asked: id.to_string() });
     }
     let held = folder.hold()?;
-    let run = Run { home, owner: home.identity_or_new()?, observer, stop };
+    let run = Run { home, owner: home.identity_or_new()?, bandwidth, observer, stop };
     match Box::pin(run.go_on(&held, Wait::ForSafety)).await? {
         Gone::On(pushed) => Ok(pushed),
         Gone::Over(fault) => Err(Error::Refused { fault, number: None, time: None }),
@@ -122,6 +129,7 @@ enum Gone {
 struct Run<'a> {
     home: &'a Home,
     owner: Owner,
+    bandwidth: Arc<Bandwidth>,
     observer: Arc<dyn Observer>,
     stop: Stop,
 }
@@ -386,7 +394,7 @@ impl Run<'_> {
         };
         let delivery = Delivery {
             machine: Seller::new(start, Millis(0)),
-            session: Session::new(reachable.target.clone(), announced.transfer, relay),
+            session: Session::new(reachable.target.clone(), announced.transfer, relay).limited(self.bandwidth.clone()),
             transfer: Sending {
                 held,
                 owner: &self.owner,

@@ -431,6 +431,7 @@ impl<'a> Walk<'a> {
             files_done: self.tally.files,
             files_total: Some(self.totals.0),
             wire_bytes: 0,
+            moved_bytes: 0,
             current: current.map(|line| Private::new(escaped(line.record.path.as_bytes()))),
         }));
     }

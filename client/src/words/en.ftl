@@ -28,6 +28,7 @@ value-id = ID
 value-invite = INVITE
 value-language = LANGUAGE
 value-level = LEVEL
+value-limit = LIMIT
 value-name = NAME
 value-path = PATH
 value-policy = POLICY
@@ -49,6 +50,7 @@ expects-id = expected the number of a transfer; `handover status` lists them
 expects-language = expected en or zh-CN
 expects-level = expected auto, or a number from 1 (fast) to 19 (small)
 expects-proxy = expected a proxy such as http://proxy.example:3128 or socks5://proxy.example:1080, or the word none
+expects-limit = expected bytes a second such as 10M, or 10M:1M for up and down, or off, or a timetable such as "08:00,512k 19:00,off"
 expects-relay = expected an invite (hr1…@HOST), a relay's address such as relay.example:4433, or the word embedded
 expects-size = expected a number with k, M or G, such as 64M or 1.5G
 
@@ -80,6 +82,7 @@ help-push-exclude-from = Read such patterns from a file, one a line; repeatable
 help-push-follow = Send what symbolic links point to instead of the links
 help-push-dry-run = Show what would be sent, and send nothing
 help-push-level = Compression: auto, or 1 (fast) to 19 (small)
+help-push-bwlimit = Send no faster: KiB a second, or with B, K, M, G; 10M:1M for up and down, off, or a timetable "08:00,512k 19:00,off"; the signal USR2 lifts it
 help-push-wait = Stay until the buyer's receipt is here
 help-push-no-qr = Do not draw the code as a picture
 help-push-code-file = Also write the code into this file, readable by you only
@@ -91,6 +94,7 @@ help-pull-code = The one-time code in any form, also as words; asked for if it i
 help-pull-out = Folder in which the sent names appear, made if missing; - writes to standard output; otherwise the current folder
 help-pull-list = Show what is offered and stop; the code stays good
 help-pull-conflict = What to do about other files of the same name: ask, skip, rename, overwrite or fail
+help-pull-bwlimit = Receive no faster: KiB a second, or with B, K, M, G; 10M:1M for up and down, off, or a timetable "08:00,512k 19:00,off"; the signal USR2 lifts it
 help-pull-yes = Answer yes to every yes-or-no question
 help-pull-code-file = Read the code from this file
 help-pull-relay = Relay to ask instead of the one in the code
@@ -103,6 +107,7 @@ help-wait-id = Number of a transfer
 
 help-resume = Continue what was interrupted: one transfer, or all
 help-resume-id = Number of a transfer
+help-resume-bwlimit = Go no faster: KiB a second, or with B, K, M, G; 10M:1M for up and down, off, or a timetable "08:00,512k 19:00,off"; the signal USR2 lifts it
 
 help-revoke = Make the code worthless and delete the data at the relay
 help-revoke-id = Number of a transfer
@@ -161,8 +166,14 @@ help-relay = Manage the relays this machine may push through
 help-relay-add = Enrol at a relay with its invite; it becomes the one that push uses
 help-relay-add-invite = Invite printed by the relay (hr1…@HOST); read from standard input if it is missing or -
 help-relay-list = List the relays; the first is the one that push uses
+help-relay-test = Test a relay: name, UDP, key, clock, limits
+help-relay-test-address = An address or an invite; otherwise the first in the relay book
 help-relay-remove = Forget a relay
 help-relay-remove-address = Its address
+
+help-doctor = Find out why it does not work here: network, relay, clock, disk, what was left behind
+help-doctor-relay = Relay to test: an address or an invite; otherwise the first in the relay book
+help-doctor-out = Folder whose disk is tested; otherwise the current folder
 
 help-demo = Run a seller, a relay and a buyer on this machine, with made-up customer data
 help-demo-size = Size of the made-up data, such as 64M
@@ -333,6 +344,10 @@ stage-placing = Placing
 stage-signing = Signing
 stage-checking = Checking
 eta = ETA { $span }
+limit = limit { $speed }
+limit-lifted = The bandwidth limit is lifted.
+limit-in-force = The bandwidth limit is in force again.
+limit-none = There is no bandwidth limit to lift; one is given with --bwlimit.
 packed = packed { $factor }x
 progress-files = { $done }/{ $total } files
 stalled-unreachable = stalled, relay unreachable, reconnecting ({ $attempt })
@@ -780,10 +795,97 @@ relay-added = Enrolled at { $relay }; push uses it from now on.
 relay-removed = Forgot { $relay }.
 relay-unknown = the relay { $relay } is not in the relay book
 hint-relay-unknown = `handover relay list` shows what is in it
+relay-test-none = there is no relay in the relay book
+hint-relay-test-none = name one: handover relay test HOST
+relay-test-embedded = the relay inside a push is on this very machine
 no-relays = No relays yet: push runs one inside itself. Add one with: handover relay add INVITE
 relays-default = * is the relay that push uses
 invite-wrong = this is not an invite, or it is mistyped
 hint-invite-wrong = copy the whole line that the relay printed; it begins with hr1
+
+## The doctor
+
+label-name-check = Name
+label-proxy = Proxy
+label-way = Way
+label-clock = Clock
+label-disk = Disk
+label-rights = Rights
+label-identity = Identity
+label-transfers = Transfers
+label-left-behind = Left behind
+label-terminal = Terminal
+verdict-fine = ok
+verdict-warning = look
+verdict-failed = failed
+doctor-no-relay = no relay in the relay book, none tested; to test one: handover relay test HOST
+doctor-name-not-needed = { $address } is an address, no name has to be looked up
+doctor-name = { $host } is { $addresses }
+doctor-name-unknown = { $host } has no address: { $reason }
+doctor-name-unknown-advice = Check the spelling; if other names fail too, this machine's name server (DNS) does not work.
+doctor-name-silent = nobody says which address { $host } has
+doctor-name-silent-advice = This machine's name server (DNS) does not answer: check the network, or try another network.
+doctor-no-proxy = none set
+doctor-udp = { $answering } answers
+doctor-udp-some = { $answering } answers; silent: { $silent }
+doctor-udp-some-advice = It works; a silent IPv6 address only costs a moment at the start. Tell whoever runs the network or the relay.
+doctor-udp-silent = no answer from { $silent }: { $reason }
+doctor-udp-silent-advice = Is the relay running? If it is, a firewall drops UDP to port { $port }: ask for that port to be opened, or try another network, such as a telephone's.
+doctor-udp-blocked-advice = A firewall drops UDP. TCP is used instead and is slower; ask for UDP to port { $port } to be opened.
+doctor-tcp-silent-advice = Where UDP is blocked, this relay could not be reached: its operator should open TCP to port { $port } as well.
+doctor-other-version = what answers at { $relay } does not speak the protocol of handover { $own }
+doctor-refused = the relay refuses: { $reason }
+doctor-broken-advice = Run the check again; if it fails again, tell the relay's operator.
+doctor-path = { $ms } ms there and back, packets of up to { $bytes } bytes
+doctor-key-known = { $key }, as in the relay book
+doctor-key-other = { $seen } instead of { $expected }
+doctor-key-other-advice = Another machine answers, or the relay's key was replaced. Send nothing; ask the relay's operator.
+doctor-key-new = { $key }, never seen before; compare it with what the relay's operator says
+doctor-clock-fine = this machine and the relay agree to { $seconds } s
+doctor-clock-ahead = this machine is { $span } ahead of the relay
+doctor-clock-behind = this machine is { $span } behind the relay
+doctor-clock-advice = Switch on automatic time here; if this machine is right, tell the relay's operator. Expiry follows the relay's clock.
+doctor-relay = { $version }; takes { $size } per transfer, keeps it { $usual }, at most { $most }
+doctor-enrolled = this machine may send through it
+doctor-not-enrolled = this machine may receive through it; sending needs an invite
+doctor-no-more-enrolled = this machine may no longer send through it
+doctor-disk = { $path }: { $free } free, writes { $speed }
+doctor-disk-unknown = { $path }: writes { $speed }
+doctor-disk-advice = There is little room, or the disk is slow: choose another folder with --out, or make room.
+doctor-disk-failed = { $path } cannot be written to: { $reason }
+doctor-disk-failed-advice = Choose another folder with --out, make room, or give yourself the right to write there.
+doctor-state-failed-advice = Make room, or give yourself the right to write there; --home chooses another folder for handover's own files.
+doctor-rights = { $path } is for you only
+doctor-rights-open = others can read { $path } (mode { $mode })
+doctor-rights-open-advice = Keys and codes are in there. Close it with: chmod go-rwx { $path }
+doctor-identity = { $key }
+doctor-no-identity = none yet; the first push or pull makes one
+doctor-nothing-interrupted = nothing is interrupted
+doctor-interrupted = { $count ->
+    [one] { $count } is interrupted: { $ids }
+   *[other] { $count } are interrupted: { $ids }
+}
+doctor-interrupted-advice = Continue with: handover resume
+doctor-left-behind = { $path } holds what { $count ->
+    [one] { $count } transfer
+   *[other] { $count } transfers
+} left there
+doctor-left-behind-advice = No transfer of this machine needs it any more; unless another user of this folder does, it can be deleted.
+doctor-terminal = { $columns } columns, { $locale }
+doctor-no-terminal = no terminal, { $locale }
+doctor-terminal-advice = This locale cannot show every name. Set LANG to one with UTF-8, such as en_US.UTF-8 or zh_CN.UTF-8.
+doctor-no-locale = no locale set
+doctor-end-fine = Everything is as it should be.
+doctor-end-warnings = { $count ->
+    [one] It works; { $count } thing deserves a look.
+   *[other] It works; { $count } things deserve a look.
+}
+doctor-end-failed = { $count ->
+    [one] { $count } check failed.
+   *[other] { $count } checks failed.
+}
+doctor-not-done = the time was over before everything was looked at
+doctor-not-done-advice = Run it again; something here is very slow.
 
 ## Faults of the command line
 

@@ -125,7 +125,7 @@ impl Buyer {
         let (transfer, size) = (self.offer.text.transfer, self.offer.text.block_bytes);
         let block_key = self.key.block_key(&transfer);
         let manifest_key = self.key.manifest_key(&transfer);
-        let request = Request::Fetch(Fetch { transfer, from: BlockIndex(0) });
+        let request = Request::Fetch(Fetch { transfer, from: BlockIndex(0), pace: None });
         let (_send, mut replies) = self.relay.open(&request).await.unwrap();
         let Some(Reply::Fetching(_)) = replies.next().await.unwrap() else { panic!("no blocks") };
         let mut frames = FrameReader::new();

@@ -5,6 +5,7 @@
 //! nothing is read, however long the buyer waits at the tail.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use bytes::Bytes;
 use handover_link::SendStream;
 use handover_shared::fault::Fault;
 use handover_shared::ids::{BlockCount, BlockIndex, LinkKey, TransferId};
+use handover_shared::pace::{Pacer, piece_bytes};
 use handover_shared::protocol::message::{Fetch, Reply};
 use tokio::sync::mpsc;
 use tokio::sync::watch::Receiver;
@@ -54,7 +56,8 @@ pub(super) async fn fetch(relay: &Arc<Relay>, exchange: &mut Exchange, fetch: Fe
     let read = read(relay.segments.clone(), id, part_queue, reads);
     let mut over = changes.clone();
     let planned = Plan { relay, id, by, next: from, block_bytes }.run(&mut changes, parts);
-    let course = Course { relay, entry: &entry, id, from, block_bytes, sent_bytes: AtomicU64::new(0) };
+    let course =
+        Course { relay, entry: &entry, id, from, block_bytes, pace: fetch.pace, sent_bytes: AtomicU64::new(0) };
     let unwanted = exchange.send.unwanted();
     let sent = course.send(&mut exchange.send, read_queue);
     let outcome = tokio::select! {
@@ -177,6 +180,7 @@ struct Course<'a> {
     id: TransferId,
     from: BlockIndex,
     block_bytes: u64,
+    pace: Option<NonZeroU64>,
     sent_bytes: AtomicU64,
 }
 
@@ -184,12 +188,27 @@ impl Course<'_> {
     /// Sends what was read, notes now and then how far that is, and tells it at the end.
     async fn send(&self, send: &mut SendStream, mut reads: mpsc::Receiver<Bytes>) -> Result<(), Trouble> {
         let mut noted = Instant::now();
-        while let Some(bytes) = reads.recv().await {
-            self.sent_bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            send.write_chunk(bytes).await?;
-            if noted.elapsed() >= NOTE_EVERY {
-                self.note().await?;
-                noted = Instant::now();
+        let (mut pacer, began) = (Pacer::default(), Instant::now());
+        while let Some(mut bytes) = reads.recv().await {
+            while !bytes.is_empty() {
+                // [S12.8]
+                let piece = match self.pace {
+                    None => std::mem::take(&mut bytes),
+                    Some(pace) => {
+                        let piece = bytes.split_to(piece_bytes(pace).min(bytes.len()));
+                        let wait = pacer.take(began.elapsed(), pace, piece.len());
+                        if !wait.is_zero() {
+                            tokio::time::sleep(wait).await;
+                        }
+                        piece
+                    }
+                };
+                self.sent_bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                send.write_chunk(piece).await?;
+                if noted.elapsed() >= NOTE_EVERY {
+                    self.note().await?;
+                    noted = Instant::now();
+                }
             }
         }
         Ok(())

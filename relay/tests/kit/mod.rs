@@ -333,7 +333,7 @@ impl Parcel {
     }
 
     pub fn fetch(&self, from: u64) -> Request {
-        Request::Fetch(Fetch { transfer: self.id, from: BlockIndex(from) })
+        Request::Fetch(Fetch { transfer: self.id, from: BlockIndex(from), pace: None })
     }
 
     pub fn receive(&self, sealed_receipt: &[u8]) -> Request {

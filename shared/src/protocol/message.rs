@@ -7,6 +7,8 @@
 //! # Source
 //! SPEC [S11.3] [S11.4], section S12.
 
+use std::num::NonZeroU64;
+
 use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;
 
@@ -344,6 +346,9 @@ pub struct Fetch {
     /// The first block wanted.
     #[n(1)]
     pub from: BlockIndex,
+    /// Bytes a second that the relay is not to exceed; as fast as it goes if nothing is said. [S12.8]
+    #[n(2)]
+    pub pace: Option<NonZeroU64>,
 }
 
 /// Blocks follow.
@@ -863,8 +868,12 @@ mod tests {
             (Request::Hello(Hello { version: "h/1".into() }), vec![0, 0, 0, 6, 0, 0x81, 0x63, b'h', b'/', b'1']),
             (Request::Append(Named { transfer }), [&[0, 0, 0, 19, 6, 0x81, 0x50][..], &[7; 16]].concat()),
             (
-                Request::Fetch(Fetch { transfer, from: BlockIndex(300) }),
+                Request::Fetch(Fetch { transfer, from: BlockIndex(300), pace: None }),
                 [&[0, 0, 0, 22, 16, 0x82, 0x50][..], &[7; 16], &[0x19, 1, 44]].concat(),
+            ),
+            (
+                Request::Fetch(Fetch { transfer, from: BlockIndex(0), pace: NonZeroU64::new(10_240) }),
+                [&[0, 0, 0, 23, 16, 0x83, 0x50][..], &[7; 16], &[0, 0x19, 0x28, 0]].concat(),
             ),
             (
                 Request::Complete(Complete { transfer, blocks: BlockCount(2) }),

@@ -218,7 +218,7 @@ impl Client {
     /// # Errors
     /// What came instead of the answer.
     pub fn fetch(&self, transfer: TransferId, from: BlockIndex) -> Result<(Fetching, Vec<u8>), Heard> {
-        let request = Request::Fetch(Fetch { transfer, from }).to_bytes();
+        let request = Request::Fetch(Fetch { transfer, from, pace: None }).to_bytes();
         runtime().block_on(async {
             let (mut send, mut recv) = self.begin(&request).await.map_err(Heard::Lost)?;
             drop(send.finish());

@@ -40,7 +40,11 @@ pub fn request(take: &mut Take<'_>) -> Request {
             claim_signature: take.text(100),
             sealed_agreement: take.any::<bool>().then(|| take.bytes(300).to_vec()),
         }),
-        7 => Request::Fetch(Fetch { transfer, from: BlockIndex(take.any()) }),
+        7 => Request::Fetch(Fetch {
+            transfer,
+            from: BlockIndex(take.any()),
+            pace: std::num::NonZeroU64::new(take.any()),
+        }),
         8 => Request::Receive(Receive { transfer, sealed_receipt: take.bytes(300).to_vec() }),
         9 => Request::Watch(Watch { transfer, from_event: take.any() }),
         10 => Request::Revoke(Named { transfer }),

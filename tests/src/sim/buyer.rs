@@ -371,7 +371,7 @@ impl BuyerShell {
                 self.inbox.retain(|(index, _)| *index < from);
                 self.next = from;
                 let transfer = self.transfer();
-                self.ask(ctx, Op::Fetch, &Request::Fetch(Fetch { transfer, from }));
+                self.ask(ctx, Op::Fetch, &Request::Fetch(Fetch { transfer, from, pace: None }));
             }
             Output::StopFetch => self.link.forget(Op::Fetch),
             Output::Finish => {

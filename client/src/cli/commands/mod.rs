@@ -1,6 +1,7 @@
 //! One function for each command: options in, library called, facts shown, exit code out.
 
 pub(super) mod audit;
+mod doctor;
 mod identity;
 mod pull;
 mod push;
@@ -41,6 +42,7 @@ pub(super) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Record(args) => record::run(args, context),
         Command::Identity(command) => identity::run(command, context),
         Command::Relay(command) => relays::run(command, context).await,
+        Command::Doctor(args) => doctor::doctor(args, context).await,
         Command::Demo(args) => demo::run(args, context).await,
         Command::Completions { shell } => completions(shell, context),
         Command::Help { command } => show_help(&command, context),

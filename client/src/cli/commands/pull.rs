@@ -48,7 +48,7 @@ pub(super) async fn pull(args: PullArgs, context: &Context) -> Result<Exit, Fail
         context.report.object(json::done("pull", DECLINED.number()).with("declined", true));
         return Ok(DECLINED);
     }
-    let options = TakeOptions { conflict: policy(args.conflict) };
+    let options = TakeOptions { conflict: policy(args.conflict), bandwidth: context.report.bandwidth() };
     let working = context.signals.working();
     let taking = look.take(options, context.asker.clone(), context.report.clone(), context.stop.clone());
     let taken = Box::pin(taking).await;

@@ -24,7 +24,7 @@ const STDIN_NAME: &str = "stdin";
 
 pub(super) async fn push(args: PushArgs, context: &Context) -> Result<Exit, Failure> {
     let is_dry_run = args.dry_run;
-    let options = options(args, context.style())?;
+    let options = PushOptions { bandwidth: context.report.bandwidth(), ..options(args, context.style())? };
     if is_dry_run {
         return dry_run(&options, context);
     }
@@ -93,6 +93,7 @@ fn options(args: PushArgs, style: &Style) -> Result<PushOptions, Problem> {
         },
         fresh: args.new,
         wait: args.wait,
+        ..PushOptions::default()
     })
 }
 

@@ -27,6 +27,7 @@ pub(super) async fn run(command: RelayCommand, context: &Context) -> Result<Exit
     match command {
         RelayCommand::Add { invite } => add(invite, context).await,
         RelayCommand::List => list(context),
+        RelayCommand::Test { address } => super::doctor::relay_test(address, context).await,
         RelayCommand::Remove { address } => remove(&address, context),
     }
 }

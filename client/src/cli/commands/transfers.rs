@@ -117,22 +117,6 @@ pub(super) async fn wait(id: u64, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Whether `resume` has something to do for a transfer.
-fn is_interrupted(facts: &Facts) -> bool {
-    match facts.state {
-        State::Preparing | State::Sending | State::Claiming | State::Receiving | State::Received => true,
-        // A relay inside a push lives only as long as the push.
-        State::Waiting => facts.embedded,
-        State::Collected
-        | State::Delivered
-        | State::Revoked
-        | State::Expired
-        | State::Refused
-        | State::TakenDown
-        | State::Failed => false,
-    }
-}
-
 pub(super) async fn resume(id: Option<u64>, context: &Context) -> Result<Exit, Failure> {
     let home = context.home()?;
     let words = &context.style().words;
@@ -143,7 +127,7 @@ pub(super) async fn resume(id: Option<u64>, context: &Context) -> Result<Exit, F
             for folder in home.transfers()? {
                 found.push(folder.facts()?);
             }
-            found.retain(is_interrupted);
+            found.retain(crate::doctor::machine::is_interrupted);
         }
     }
     if found.is_empty() {
@@ -174,13 +158,14 @@ async fn resume_one(home: &Home, facts: &Facts, context: &Context) -> Result<Exi
     let working = context.signals.working();
     match facts.role {
         Role::Seller => {
-            let pushed = push::resume(home, facts.id, observer, stop).await;
+            let pushed = push::resume(home, facts.id, context.report.bandwidth(), observer, stop).await;
             drop(working);
             let pushed = pushed.map_err(|error| Failure::Error(error, Some(Role::Seller)))?;
             super::push::finish(pushed, "resume", context)
         }
         Role::Buyer => {
-            let taken = pull::resume(home, facts.id, context.asker.clone(), observer, stop).await;
+            let bandwidth = context.report.bandwidth();
+            let taken = pull::resume(home, facts.id, bandwidth, context.asker.clone(), observer, stop).await;
             drop(working);
             let taken = taken.map_err(|error| Failure::Error(error, Some(Role::Buyer)))?;
             super::pull::finish(taken, false, "resume", context)

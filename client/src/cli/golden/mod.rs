@@ -275,6 +275,24 @@ fn push_events(embedded: bool) -> Vec<Event> {
     ]
 }
 
+#[test]
+fn the_table_fits_a_narrow_screen() {
+    for language in Language::ALL {
+        for width in [48, 60, 80] {
+            let mut style = Style::plain(language);
+            style.width = width;
+            let all = [facts(Role::Seller), facts(Role::Buyer)];
+            let table = status::table(&style, &all);
+            assert!(table.lines().all(|line| super::style::columns(line) <= width), "{width}\n{table}");
+        }
+    }
+}
+
+#[test]
+fn the_doctor() {
+    golden("doctor", |style| super::diagnosis::tests::screen(&style));
+}
+
 /// What a run with these events writes to standard output and standard error.
 fn told(style: Style, mode: Mode, events: Vec<Event>) -> (String, String) {
     let (out, err) = (Captured::default(), Captured::default());

@@ -163,6 +163,7 @@ pub(crate) fn progress(view: &View) -> Option<Json> {
             .with("wire_bytes", progress.wire_bytes)
             .with("transport", view.transport.map(|transport| transport.to_string()))
             .with("bytes_per_second", view.speed.map(|speed| speed as u64))
+            .with("bytes_per_second_max", view.limit)
             .with("eta_seconds", view.eta_seconds),
     )
 }

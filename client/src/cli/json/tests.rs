@@ -83,6 +83,11 @@ fn emitted() -> Vec<String> {
     }
     report.object(crate::cli::commands::audit::object(&crate::audit::sample()).with("id", 7));
     report.object(error(&problem::of(&Error::NothingToSend, None, &style)));
+    for fact in crate::cli::diagnosis::tests::samples() {
+        report.object(crate::cli::diagnosis::told(&style, &fact).object());
+    }
+    report.object(crate::cli::diagnosis::terminal(&style, Some(80), None).object());
+    report.object(crate::cli::diagnosis::not_done(&style).object());
     report.object(done("push", Exit::Done.number()).with("id", 7));
     out.text().split_inclusive('\n').map(str::to_owned).collect()
 }

@@ -92,7 +92,7 @@ impl World {
     async fn pull(&self, seller: &Seller, watcher: &Arc<Watcher>) -> Result<Taken, Error> {
         let (_stopper, stop) = stop::pair();
         let look = self.look(seller, watcher).await?;
-        look.take(TakeOptions { conflict: ConflictPolicy::Ask }, Answer::with(None), watcher.clone(), stop).await
+        look.take(TakeOptions::new(ConflictPolicy::Ask), Answer::with(None), watcher.clone(), stop).await
     }
 }
 
@@ -200,7 +200,7 @@ async fn too_little_room_is_said_before_the_code_is_spent() {
     world.upload(&seller, &seller.archive(&things())).await;
     let mut look = world.look(&seller, &Watcher::new()).await.unwrap();
     look.needed_bytes = u64::MAX;
-    let options = TakeOptions { conflict: ConflictPolicy::Ask };
+    let options = TakeOptions::new(ConflictPolicy::Ask);
     let refused = look.take(options, Answer::with(None), Watcher::new(), stop::pair().1).await;
     assert!(matches!(refused, Err(Error::Space { needed: u64::MAX, .. })), "{refused:?}");
     assert!(world.home().transfers().unwrap().is_empty());
