@@ -173,6 +173,25 @@ pub enum Error {
         /// The form that is known.
         own: u32,
     },
+    /// A document to be signed is empty or too long.
+    #[error("a document of {bytes} bytes cannot be an agreement, the limit is {limit}")]
+    BadDocument {
+        /// Which.
+        path: PrivatePath,
+        /// Its length, or one more than the limit.
+        bytes: u64,
+        /// The most it may have.
+        limit: u64,
+    },
+    /// A full name or reason is empty or too long.
+    #[error("a name or reason is empty or longer than {limit} characters")]
+    BadName {
+        /// The most characters it may have.
+        limit: u64,
+    },
+    /// The agreement or refusal that the relay shows does not check.
+    #[error("the agreement does not check: {0}")]
+    BadAgreement(&'static str),
     /// The transfer has no receipt yet.
     #[error("transfer {id} has no receipt")]
     NoReceipt {

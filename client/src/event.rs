@@ -114,6 +114,46 @@ pub struct ReceiptFacts {
     pub deleted: Option<Millis>,
 }
 
+/// Who has signed an agreement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgreementFacts {
+    /// The number of the transfer on this machine.
+    pub id: u64,
+    /// The full name that was signed.
+    pub name: Private<String>,
+    /// The organisation that it was signed for.
+    pub organisation: Option<Private<String>>,
+    /// The name of the document's file.
+    pub document: Private<String>,
+    /// Its length.
+    pub document_bytes: u64,
+    /// SHA-256 of the document, hex.
+    pub agreement: String,
+    /// `SHA256:…` of the key that signed.
+    pub buyer_fingerprint: String,
+    /// When the buyer says it signed.
+    pub time: Millis,
+}
+
+/// Who has refused an agreement, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusalFacts {
+    /// The number of the transfer on this machine.
+    pub id: u64,
+    /// The buyer's own name for itself.
+    pub buyer_name: Private<String>,
+    /// The buyer's organisation.
+    pub organisation: Option<Private<String>>,
+    /// Why, if the buyer says so.
+    pub reason: Option<Private<String>>,
+    /// SHA-256 of the document, hex.
+    pub agreement: String,
+    /// `SHA256:…` of the key that signed.
+    pub buyer_fingerprint: String,
+    /// When the buyer says it refused.
+    pub time: Millis,
+}
+
 /// A fact of a run.
 #[derive(Debug)]
 pub enum Event {
@@ -128,6 +168,19 @@ pub enum Event {
     },
     /// The scan is over.
     Scanned(Scanned),
+    /// A document that the buyer must sign first.
+    Document {
+        /// The name of its file.
+        name: Private<String>,
+        /// Its length.
+        bytes: u64,
+        /// SHA-256 of it, hex.
+        digest: String,
+    },
+    /// The buyer has signed the document.
+    Signed(AgreementFacts),
+    /// The buyer has refused the document.
+    RefusedAgreement(RefusalFacts),
     /// The relay answered.
     RelayReached {
         /// As the user would type it.

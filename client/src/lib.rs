@@ -7,6 +7,7 @@
 //! | [`pull`] | the path of the data from the relay to the buyer's files |
 //! | [`watch`] | what the relay tells either side about a transfer; receipts coming in |
 //! | [`verify`] | whether a folder still matches what was received or sent |
+//! | [`agreement`] | the document that the buyer must sign first, and what it says to it |
 //! | [`receipts`] | receipts kept, checked, exported |
 //! | [`record`] | the handover record: made, and checked |
 //! | [`bandwidth`] | how fast a run may go |
@@ -19,6 +20,7 @@
 //! | [`error`] | why a run ended |
 //! | [`stop`] | the request to stop, seen by every part of a run |
 
+pub mod agreement;
 pub mod audit;
 pub mod bandwidth;
 pub mod cli;

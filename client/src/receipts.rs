@@ -15,13 +15,14 @@ use std::path::{Path, PathBuf};
 
 use handover_shared::ids::Millis;
 use handover_shared::limits::{SIGNATURE_BYTES_MAX, STATEMENT_BYTES_MAX};
-use handover_shared::proof::{self, Kind, ProofFault, PublicIdentity, ReceiptText};
+use handover_shared::proof::{self, Agreement, Kind, ProofFault, PublicIdentity, ReceiptText};
 
+use crate::agreement::{self, KeptAgreement};
 use crate::error::Error;
 use crate::event::ReceiptFacts;
 use crate::home::Home;
 use crate::home::transfers::Role;
-use crate::private::Private;
+use crate::private::{Private, escaped};
 use crate::pull::kept::{Kept, read_statement};
 use crate::watch::receipt_short;
 
@@ -41,6 +42,8 @@ pub struct KeptReceipt {
     /// What the statement says.
     pub statement: ReceiptText,
     signer: PublicIdentity,
+    /// The agreement that its buyer had signed, if there was one.
+    pub agreement: Option<KeptAgreement>,
 }
 
 /// The receipt of a transfer of this machine, on either side; its signature is checked again.
@@ -70,9 +73,17 @@ pub fn read(home: &Home, id: u64) -> Result<KeptReceipt, Error> {
         },
         text,
         signature,
+        agreement: matching(agreement::kept(&folder)?, &statement)?,
         statement,
         signer,
     })
+}
+
+/// The kept agreement is the one that the receipt names.
+fn matching(kept: Option<KeptAgreement>, receipt: &ReceiptText) -> Result<Option<KeptAgreement>, Error> {
+    let named = kept.as_ref().map_or(Agreement::None, |kept| Agreement::Of(kept.statement.agreement));
+    let is_same_buyer = kept.as_ref().is_none_or(|kept| kept.statement.buyer_key == receipt.buyer_key);
+    if named == receipt.agreement && is_same_buyer { Ok(kept) } else { Err(Error::BadReceipt("agreement")) }
 }
 
 /// Writes a receipt with everything that is needed to check it without handover; gives the files written. What is there
@@ -82,16 +93,27 @@ pub fn read(home: &Home, id: u64) -> Result<KeptReceipt, Error> {
 /// [`Error::Disk`].
 pub fn export(receipt: &KeptReceipt, folder: &Path) -> Result<Vec<PathBuf>, Error> {
     fs::create_dir_all(folder).map_err(|source| Error::disk("making the folder", folder, source))?;
-    let signers = format!(
-        "{PRINCIPAL} namespaces=\"{}\" {}\n",
-        Kind::Receipt.namespace(),
-        receipt.signer.to_openssh("").trim_end()
-    );
-    let files = [
+    let namespaces = match receipt.agreement {
+        None => Kind::Receipt.namespace().to_owned(),
+        Some(_) => format!("{},{}", Kind::Receipt.namespace(), Kind::Agreement.namespace()),
+    };
+    let key = receipt.signer.to_openssh("");
+    let signers = format!("{PRINCIPAL} namespaces=\"{namespaces}\" {}\n", key.trim_end());
+    let agreement = receipt.agreement.as_ref().map(|kept| {
+        // As `sha256sum` writes it; the name is the other side's and cannot end the line.
+        let name = escaped(kept.statement.document.as_str().as_bytes());
+        (kept, format!("{}  {name}\n", kept.statement.agreement.to_hex()))
+    });
+    let mut files = vec![
         ("receipt.json", receipt.text.as_bytes()),
         ("receipt.json.sig", receipt.signature.as_bytes()),
         ("allowed_signers", signers.as_bytes()),
     ];
+    if let Some((kept, sum)) = &agreement {
+        files.push(("agreement.json", kept.text.as_bytes()));
+        files.push(("agreement.json.sig", kept.signature.as_bytes()));
+        files.push(("agreement.sha256", sum.as_bytes()));
+    }
     let mut written = Vec::new();
     for (name, bytes) in files {
         let path = folder.join(name);

@@ -65,6 +65,12 @@ pub const IDENTITY_FILE_BYTES_MAX: usize = 16 * 1024;
 pub const SEALED_RECEIPT_BYTES_MAX: usize = 16 * 1024;
 /// A signed agreement, or a refusal of it, sealed to the seller.
 pub const SEALED_AGREEMENT_BYTES_MAX: usize = 16 * 1024;
+/// A person's full name under an agreement, in characters.
+pub const FULL_NAME_CHARS_MAX: usize = 64;
+/// The name of an agreement's document, in characters.
+pub const DOCUMENT_NAME_CHARS_MAX: usize = 80;
+/// Why somebody refuses an agreement, in characters.
+pub const REASON_CHARS_MAX: usize = 200;
 /// An agreement's document, sealed.
 pub const SEALED_DOCUMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Every other paper, sealed.

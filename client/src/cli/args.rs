@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use handover_shared::ids::Digest;
+
 use super::values::{self, Level, ProxyWord, RelayWord};
 use crate::bandwidth::Timetable;
 use crate::link::network::TransportChoice;
@@ -143,6 +145,8 @@ pub(crate) struct PushArgs {
     pub(crate) relay: Option<RelayWord>,
     #[arg(long, value_name = "duration", value_parser = values::duration_ms)]
     pub(crate) expires: Option<u64>,
+    #[arg(long, value_name = "file")]
+    pub(crate) agreement: Option<PathBuf>,
     #[arg(long, value_name = "text")]
     pub(crate) label: Option<String>,
     #[arg(long, value_name = "glob")]
@@ -185,6 +189,14 @@ pub(crate) struct PullArgs {
     pub(crate) bwlimit: Option<Timetable>,
     #[arg(short, long)]
     pub(crate) yes: bool,
+    #[arg(long, value_name = "sha256", value_parser = values::digest, requires = "as_name", conflicts_with = "refuse_agreement")]
+    pub(crate) accept_agreement: Option<Digest>,
+    #[arg(long = "as", value_name = "name", requires = "accept_agreement")]
+    pub(crate) as_name: Option<String>,
+    #[arg(long)]
+    pub(crate) refuse_agreement: bool,
+    #[arg(long, value_name = "text", requires = "refuse_agreement")]
+    pub(crate) reason: Option<String>,
     #[arg(long, value_name = "file")]
     pub(crate) code_file: Option<PathBuf>,
     #[arg(long, value_name = "relay", value_parser = values::relay)]

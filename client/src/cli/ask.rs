@@ -70,6 +70,23 @@ impl Asker {
         self.read(&format!("{question} "))
     }
 
+    /// Whether somebody can be asked.
+    pub(crate) fn is_there(&self) -> bool {
+        self.presence == Presence::Somebody
+    }
+
+    /// One line, after a question.
+    pub(crate) fn line(&self, question: &str) -> Result<Zeroizing<String>, Error> {
+        self.read(question)
+    }
+
+    /// Whether somebody is sure; anything but a yes is none.
+    pub(crate) fn sure(&self, question: &str) -> Result<Answer, Error> {
+        let answer = self.read(&format!("  {question} "))?;
+        let is_yes = matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "是" | "好");
+        Ok(if is_yes { Answer::Yes } else { Answer::No })
+    }
+
     /// Whether to take what is offered.
     pub(crate) fn take(&self) -> Result<Answer, Error> {
         if self.presence == Presence::Nobody {

@@ -312,8 +312,10 @@ mod tests {
             parsed(line, &[], "").unwrap();
         }
         for line in [
-            &["push", "x", "--agreement", "f"][..],
-            &["push", "x", "--attended"],
+            &["push", "x", "--attended"][..],
+            &["pull", "x", "--as", "n"],
+            &["pull", "x", "--accept-agreement", "f"],
+            &["pull", "x", "--refuse-agreement", "--accept-agreement", "f"],
             &["push", "x", "--to", "k"],
             &["push", "x", "--copy"],
             &["push", "x", "--level", "20"],

@@ -74,6 +74,8 @@ pub(crate) fn of(error: &Error, side: Option<Role>, style: &Style) -> Problem {
         | Error::SameName { .. }
         | Error::BadPattern { .. }
         | Error::NothingToSend
+        | Error::BadDocument { .. }
+        | Error::BadName { .. }
         | Error::StdinNotResumable => of_source(error, style),
         Error::NoRelay
         | Error::Unreachable { .. }
@@ -89,6 +91,7 @@ pub(crate) fn of(error: &Error, side: Option<Role>, style: &Style) -> Problem {
         | Error::NoLog { .. }
         | Error::BadRecord { .. }
         | Error::RecordForm { .. }
+        | Error::BadAgreement(_)
         | Error::Disk { .. }
         | Error::Space { .. }
         | Error::Conflicts { .. }
@@ -158,6 +161,21 @@ fn of_source(error: &Error, style: &Style) -> Problem {
             t!(words, "problem-bad-pattern", pattern = escaped(pattern.reveal().as_bytes())),
             t!(words, "hint-bad-pattern"),
         ),
+        Error::BadDocument { path, bytes, limit } => (
+            "bad-document",
+            Exit::Usage,
+            t!(
+                words,
+                "problem-bad-document",
+                path = shown_path(path.reveal()),
+                bytes = bytes.to_string(),
+                limit = limit.to_string()
+            ),
+            t!(words, "hint-bad-document"),
+        ),
+        Error::BadName { limit } => {
+            ("bad-name", Exit::Usage, t!(words, "problem-bad-name", limit = *limit), t!(words, "hint-bad-name"))
+        }
         Error::NothingToSend => {
             ("nothing-to-send", Exit::Usage, t!(words, "problem-nothing-to-send"), t!(words, "hint-nothing-to-send"))
         }
@@ -280,6 +298,12 @@ fn of_local(error: &Error, style: &Style) -> Problem {
             t!(words, "problem-record-form", seen = seen.to_string(), own = own.to_string()),
             t!(words, "hint-record-form"),
         ),
+        Error::BadAgreement(_) => (
+            "agreement-invalid",
+            Exit::Altered,
+            t!(words, "problem-bad-agreement", detail = detail(error, style)),
+            t!(words, "hint-bad-agreement"),
+        ),
         Error::Disk { path, source, .. } => {
             let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
             let (code, hint) = match full {
@@ -394,6 +418,7 @@ fn detail(error: &Error, style: &Style) -> String {
         Error::Altered { what, .. }
         | Error::RelayMisbehaved(what)
         | Error::BadReceipt(what)
+        | Error::BadAgreement(what)
         | Error::BadRecord { what, .. } => said(what, style),
         Error::Disk { doing, .. } => said(doing, style),
         Error::State { what, source: None, .. } => said(what, style),

@@ -390,6 +390,12 @@ impl Report {
         let say = |text: String| self.screen.say(&text);
         match event {
             Event::Scanned(found) => say(show::scanned(style, found)),
+            Event::Document { name, bytes, .. } => say(show::document(style, name.reveal(), *bytes)),
+            Event::Signed(facts) => say(show::good(style, &show::signed(style, facts))),
+            Event::RefusedAgreement(facts) => {
+                self.screen.clear();
+                say(format!("  {}\n", style.tone(Tone::Bad, &show::refused(style, facts))));
+            }
             Event::RelayReached { .. } => self.relay_row(),
             Event::Stalled { attempt: 1, cause } if !self.screen.has_moving_lines() => {
                 say(format!("  {}\n", stalled(style, 1, *cause)));

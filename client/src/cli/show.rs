@@ -7,7 +7,7 @@ use super::style::{Style, Tone, columns, padded};
 use super::time::moment;
 use super::units::size;
 use crate::audit::DeletionFacts;
-use crate::event::{ExceptionReason, ReceiptFacts, Scanned};
+use crate::event::{AgreementFacts, ExceptionReason, ReceiptFacts, RefusalFacts, Scanned};
 use crate::private::escaped;
 use crate::t;
 
@@ -154,6 +154,47 @@ pub(crate) fn deleted(style: &Style, facts: &DeletionFacts) -> String {
     text
 }
 
+/// The document that the buyer must sign.
+pub(crate) fn document(style: &Style, name: &str, bytes: u64) -> String {
+    let words = &style.words;
+    let text = t!(words, "agreement-first-seller", name = who(name), size = size(bytes));
+    row(style, &t!(words, "label-agreement"), &text)
+}
+
+/// Somebody has signed it.
+pub(crate) fn signed(style: &Style, facts: &AgreementFacts) -> String {
+    let words = &style.words;
+    let (name, document) = (who(facts.name.reveal()), who(facts.document.reveal()));
+    let (key, when) = (facts.buyer_fingerprint.clone(), moment(style, facts.time));
+    match &facts.organisation {
+        None => t!(words, "signed", name = name, document = document, key = key, when = when),
+        Some(organisation) => {
+            let organisation = who(organisation.reveal());
+            t!(
+                words,
+                "signed-for",
+                name = name,
+                organisation = organisation,
+                document = document,
+                key = key,
+                when = when
+            )
+        }
+    }
+}
+
+/// Somebody has refused it.
+pub(crate) fn refused(style: &Style, facts: &RefusalFacts) -> String {
+    let words = &style.words;
+    let name = who(facts.organisation.as_ref().unwrap_or(&facts.buyer_name).reveal());
+    let (key, when) = (facts.buyer_fingerprint.clone(), moment(style, facts.time));
+    let mut text = t!(words, "refused-by", who = name, key = key, when = when);
+    if let Some(reason) = &facts.reason {
+        text.push_str(&format!("\n    {}", t!(words, "refusal-reason", reason = who(reason.reveal()))));
+    }
+    text
+}
+
 /// What the buyer sees before agreeing.
 pub(crate) struct OfferView<'a> {
     pub(crate) seller_name: &'a str,
@@ -171,6 +212,8 @@ pub(crate) struct OfferView<'a> {
     pub(crate) executable: u64,
     /// Name, bytes, files.
     pub(crate) biggest: Vec<(&'a str, u64, u64)>,
+    /// Name, bytes and SHA-256 of the document that must be signed first.
+    pub(crate) agreement: Option<(&'a str, u64, String)>,
     pub(crate) destination: Destination<'a>,
     pub(crate) needed_bytes: u64,
     pub(crate) free_bytes: Option<u64>,
@@ -204,6 +247,11 @@ pub(crate) fn offer(style: &Style, offer: &OfferView<'_>) -> String {
         text.push_str(&row(style, &t!(words, "label-label"), &escaped(offer.label.as_bytes())));
     }
     text.push_str(&contents(style, offer));
+    if let Some((name, bytes, digest)) = &offer.agreement {
+        let first = t!(words, "agreement-first", name = who(name), size = size(*bytes));
+        text.push_str(&row(style, &t!(words, "label-agreement"), &style.tone(Tone::Notable, &first)));
+        text.push_str(&more(style, &style.tone(Tone::Dim, &format!("SHA-256 {digest}"))));
+    }
     text.push_str(&row(style, &t!(words, "label-until"), &moment(style, offer.expires)));
     text.push_str(&into(style, offer));
     text

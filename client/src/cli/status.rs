@@ -5,10 +5,11 @@ use serde_json::Value;
 
 use super::json::Json;
 use super::problem::shown_path;
-use super::show::{amount, next, row, who};
+use super::show::{self, amount, more, next, row, who};
 use super::style::{Style, Tone, columns, padded, padded_left, shortened};
 use super::time::moment;
 use super::units::size;
+use crate::event::{AgreementFacts, RefusalFacts};
 use crate::home::transfers::{Facts, Role, State};
 use crate::private::escaped;
 use crate::t;
@@ -84,6 +85,20 @@ fn expiry(style: &Style, facts: &Facts) -> String {
     } else {
         moment(style, Millis(facts.expires_ms))
     }
+}
+
+/// What was said to the document that had to be signed.
+pub(crate) fn agreement(style: &Style, signed: Option<&AgreementFacts>, refused: Option<&RefusalFacts>) -> String {
+    let label = t!(style.words, "label-agreement");
+    let mut text = String::new();
+    if let Some(signed) = signed {
+        text.push_str(&row(style, &label, &show::signed(style, signed)));
+        text.push_str(&more(style, &style.tone(Tone::Dim, &format!("SHA-256 {}", signed.agreement))));
+    }
+    if let Some(refused) = refused {
+        text.push_str(&row(style, &label, &show::refused(style, refused)));
+    }
+    text
 }
 
 /// One transfer a line.
@@ -164,7 +179,7 @@ fn cells(cells: &[String; 7], widths: &[usize; 7]) -> String {
 }
 
 /// Everything about one transfer.
-pub(crate) fn details(style: &Style, facts: &Facts) -> String {
+pub(crate) fn details(style: &Style, facts: &Facts, agreement: &str) -> String {
     let words = &style.words;
     let title = t!(words, "transfer-title", id = facts.id.to_string(), role = role_text(style, facts.role));
     let mut text = format!("{}\n", style.tone(Tone::Strong, &title));
@@ -196,6 +211,7 @@ pub(crate) fn details(style: &Style, facts: &Facts) -> String {
         line(t!(words, "label-until"), moment(style, Millis(facts.expires_ms)));
     }
     line(t!(words, "label-number"), facts.transfer.clone());
+    text.push_str(agreement);
     text.push_str(&history(style, facts));
     text.push_str(&next_steps(style, facts));
     text

@@ -1,6 +1,7 @@
 //! Single values of options, parsed once into types that cannot be wrong. Their faults carry no text: what was expected
 //! stands in `words/` under `expects-OPTION`.
 
+use handover_shared::ids::Digest;
 use handover_shared::invite::Invite;
 use handover_shared::keys::code::RelayAddress;
 
@@ -81,6 +82,11 @@ pub(crate) fn address(text: &str) -> Result<RelayAddress, NotUnderstood> {
 pub(crate) fn fingerprint(text: &str) -> Result<String, NotUnderstood> {
     let read: Result<handover_shared::proof::Fingerprint, _> = text.parse();
     read.map(|fingerprint| fingerprint.to_string()).or(Err(NotUnderstood))
+}
+
+/// Reads a SHA-256 in hex, of either case.
+pub(crate) fn digest(text: &str) -> Result<Digest, NotUnderstood> {
+    Digest::from_hex(&text.trim().to_ascii_lowercase()).ok_or(NotUnderstood)
 }
 
 /// Reads a span of time such as `90m`, `36h`, `14d`, `2w`, and joins of them such as `1d12h`, in milliseconds.

@@ -7,15 +7,20 @@ use std::path::Path;
 
 use handover_shared::ids::BlockIndex;
 use handover_shared::keys::hybrid::HybridSecret;
+use handover_shared::keys::schedule::CodeKeys;
 use handover_shared::keys::{Entropy, OsEntropy};
 use handover_shared::proof::OpenedOffer;
 use handover_shared::protocol::buyer::{Buyer, Input, Start};
+use handover_shared::protocol::message::Peeked;
 use handover_shared::tls::LinkSecret;
 use zeroize::Zeroizing;
 
 use super::checkpoint::{Checkpoint, Stage as Kept};
+use super::gate::{Consent, Signed};
+use super::kept::Kept as Statement;
 use super::look::{Continued, Fresh};
-use super::{claim, kept, now};
+use super::{claim, gate, kept, now};
+use crate::agreement;
 use crate::error::Error;
 use crate::home::Home;
 use crate::home::transfers::{Facts, Held, KeptPath, Role, Secrets, State};
@@ -40,8 +45,17 @@ pub(super) fn fresh(
     offer: &OpenedOffer,
     fresh: Fresh,
     destination: Option<&Path>,
+    consent: Option<Consent>,
 ) -> Result<Begun, Error> {
     let Fresh { code, link, relay, peeked, mut machine } = fresh;
+    // [S13.14] Nothing is claimed before it is signed.
+    let signed = match (offer.document(), consent) {
+        (None, _) => None,
+        (Some(_), None) => return Err(Error::AnswerNeeded { option: "--accept-agreement" }),
+        (Some(_), Some(Consent { signatory, document })) => {
+            Some((gate::sign(home, offer, signatory, &CodeKeys::of(&code))?, document))
+        }
+    };
     let held = home.new_transfer()?;
     let entropy: &mut dyn Entropy = &mut OsEntropy;
     let hybrid = HybridSecret::generate(entropy);
@@ -54,10 +68,23 @@ pub(super) fn fresh(
     };
     held.store_secrets(&secrets)?;
     kept::write_offer(&held, offer, &claim::locator_of(&code))?;
+    if let Some((Signed { signed, sealed }, document)) = signed {
+        agreement::write_document(&held, &document)?;
+        agreement::write_sealed_agreement(&held, &sealed)?;
+        kept::write_statement(&held, Statement::Agreement, &signed.text, &signed.signature)?;
+    }
+    let facts = facts(held.id(), offer, &relay, &peeked, destination);
+    held.store_facts(&facts)?;
+    machine.handle(now(), Input::Accepted);
+    Ok(Begun { held, facts, secrets, link, machine, relay: Some(relay), checkpoint: None })
+}
+
+/// What a person may ask about a transfer that begins.
+pub(super) fn facts(id: u64, offer: &OpenedOffer, relay: &Relay, peeked: &Peeked, destination: Option<&Path>) -> Facts {
     let summary = &offer.summary;
-    let facts = Facts {
+    Facts {
         version: FACTS_VERSION,
-        id: held.id(),
+        id,
         role: Role::Buyer,
         transfer: offer.text.transfer.to_hex(),
         state: State::Claiming,
@@ -83,10 +110,7 @@ pub(super) fn fresh(
         receipted_ms: None,
         deleted_ms: None,
         failure: None,
-    };
-    held.store_facts(&facts)?;
-    machine.handle(now(), Input::Accepted);
-    Ok(Begun { held, facts, secrets, link, machine, relay: Some(relay), checkpoint: None })
+    }
 }
 
 /// Opens what an earlier run left, and tells the machine how far that was.

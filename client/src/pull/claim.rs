@@ -10,7 +10,7 @@ use handover_shared::keys::Secret;
 use handover_shared::keys::code::Code;
 use handover_shared::keys::hybrid::{self, HybridSecret};
 use handover_shared::keys::schedule::{CodeKeys, ContentKey, open_envelope};
-use handover_shared::proof::{self, Agreement, Channel, ClaimText, Fingerprint, Identity, Kind, OpenedOffer};
+use handover_shared::proof::{self, Channel, ClaimText, Fingerprint, Identity, Kind, OpenedOffer};
 use handover_shared::protocol::message::{Claim, Released};
 use zeroize::Zeroizing;
 
@@ -52,7 +52,12 @@ impl Claiming {
     ///
     /// # Errors
     /// [`Error::Internal`] if signing fails, which it does for no key of this machine.
-    pub fn claim(&self, channel: [u8; 32], now: Millis) -> Result<(Claim, String, String), Error> {
+    pub fn claim(
+        &self,
+        channel: [u8; 32],
+        now: Millis,
+        sealed_agreement: Option<Vec<u8>>,
+    ) -> Result<(Claim, String, String), Error> {
         let transfer = self.offer.text.transfer;
         // [S10.5]
         let text = ClaimText {
@@ -61,7 +66,7 @@ impl Claiming {
             buyer_key: Fingerprint::of(&self.identity.public()),
             link_key: self.link_key,
             bundle: self.bundle,
-            agreement: Agreement::None,
+            agreement: self.offer.commitment(),
             channel: Channel(channel),
             time: now.into(),
         }
@@ -71,14 +76,8 @@ impl Claiming {
         let (identity_signature, claim_signature) = (sign(&self.identity)?, sign(self.keys.claim.identity())?);
         let hybrid_key = self.hybrid.public().as_bytes().to_vec();
         let signature = identity_signature.clone();
-        let claim = Claim {
-            transfer,
-            hybrid_key,
-            text: text.clone(),
-            identity_signature,
-            claim_signature,
-            sealed_agreement: None,
-        };
+        let claim =
+            Claim { transfer, hybrid_key, text: text.clone(), identity_signature, claim_signature, sealed_agreement };
         Ok((claim, text, signature))
     }
 

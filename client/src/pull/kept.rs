@@ -7,6 +7,7 @@
 //! | `claim.txt`, `claim.sig` | the claim, and its signature by the identity |
 //! | `seal.txt`, `seal.sig` | what the seller sealed |
 //! | `receipt.txt`, `receipt.sig`, `receipt.sealed` | the receipt, and as it goes to the seller |
+//! | `document`, `agreement.*`, `refusal.*` | what had to be signed, and what was said to it |
 //! | `conflict` | the answer to what stands in the way |
 //! | `doubt` | that a sync of the destination failed |
 //! | `checkpoint`, `list`, `moves`, `outcome` | how far it is, what came, what was decided, what became of it |
@@ -44,6 +45,10 @@ pub(crate) enum Kept {
     Seal,
     /// The buyer's receipt.
     Receipt,
+    /// The buyer's agreement to the document.
+    Agreement,
+    /// The buyer's refusal of it.
+    Refusal,
 }
 
 impl Kept {
@@ -54,12 +59,14 @@ impl Kept {
             Self::Claim => ("claim.txt", "claim.sig"),
             Self::Seal => ("seal.txt", "seal.sig"),
             Self::Receipt => ("receipt.txt", "receipt.sig"),
+            Self::Agreement => ("agreement.txt", "agreement.sig"),
+            Self::Refusal => ("refusal.txt", "refusal.sig"),
         }
     }
 }
 
 /// Keeps a statement and its signature.
-pub(super) fn write_statement(folder: &Folder, kept: Kept, text: &str, signature: &str) -> Result<(), Error> {
+pub(crate) fn write_statement(folder: &Folder, kept: Kept, text: &str, signature: &str) -> Result<(), Error> {
     let (text_file, signature_file) = kept.files();
     write_private(&folder.file(signature_file), signature.as_bytes())?;
     write_private(&folder.file(text_file), text.as_bytes())

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use super::checkpoint::{Checkpoint, Stage as Kept};
 use super::disk::Dir;
+use super::gate::Consent;
 use super::kept;
 use super::now;
 use super::pipeline::bytes_of;
@@ -57,6 +58,10 @@ pub struct Look {
     pub(super) to_stdout: bool,
     pub(super) needed_bytes: u64,
     known_since: Option<Millis>,
+    /// The document, once it was got.
+    pub(super) document: Option<Vec<u8>>,
+    /// What the person has agreed to.
+    pub(super) consent: Option<Consent>,
 }
 
 /// Where a look comes from.
@@ -127,6 +132,8 @@ pub async fn look(
         destination,
         to_stdout: options.to_stdout,
         offer,
+        document: None,
+        consent: None,
     })
 }
 
@@ -188,6 +195,8 @@ fn continued(
         destination,
         to_stdout,
         offer,
+        document: None,
+        consent: None,
     })
 }
 

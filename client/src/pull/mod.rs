@@ -2,6 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | `gate` | the document that must be signed first |
 //! | `look`, `begin`, `claim`, `run`, `reach` | the conversation with the relay, carried out as the buyer's machine asks |
 //! | `precheck` | what stands in the way, before anything is fetched |
 //! | `flow`, `pipeline` | blocks to frames to items |
@@ -18,6 +19,7 @@ pub(crate) mod disk;
 mod finish;
 mod flow;
 mod folders;
+mod gate;
 pub(crate) mod kept;
 mod list;
 mod look;
@@ -55,6 +57,7 @@ use crate::home::transfers::Folder;
 use crate::private::Private;
 use crate::stop::Stop;
 
+pub(crate) use gate::keep_refusal;
 pub use look::{Look, LookOptions, look};
 pub(crate) use names::WORK_FOLDER;
 

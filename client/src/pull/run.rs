@@ -11,7 +11,7 @@ use handover_shared::ids::{BlockIndex, LinkKey, Millis, TransferId};
 use handover_shared::keys::Secret;
 use handover_shared::keys::code::RelayAddress;
 use handover_shared::keys::schedule::ContentKey;
-use handover_shared::proof::OpenedOffer;
+use handover_shared::proof::{Agreement, OpenedOffer};
 use handover_shared::protocol::buyer::{Buyer, End, Input, Output, Start};
 use handover_shared::protocol::message::{EventKind, Receive, Reply, Request};
 use handover_shared::tls::LinkSecret;
@@ -28,6 +28,7 @@ use super::precheck::{InTheWay, Precheck};
 use super::settle::{self, Ending, Site};
 use super::work::Destination;
 use super::{ConflictPolicy, Decide, TakeOptions, Taken, kept, now, shown_bytes};
+use crate::agreement;
 use crate::audit::{self, Patience};
 use crate::bandwidth::{Bandwidth, Direction};
 use crate::error::Error;
@@ -122,7 +123,7 @@ impl Run {
         observer: Arc<dyn Observer>,
         stop: Stop,
     ) -> Result<Self, Error> {
-        let Look { home, offer, origin, destination, to_stdout, .. } = look;
+        let Look { home, offer, origin, destination, to_stdout, consent, .. } = look;
         if !to_stdout {
             std::fs::create_dir_all(&destination)
                 .map_err(|source| Error::disk("making the destination", &destination, source))?;
@@ -130,7 +131,7 @@ impl Run {
         let place = if to_stdout { None } else { Some(Destination::open(&destination)?) };
         let site = place.as_ref().map(Destination::path);
         let begun = match origin {
-            Origin::Fresh(fresh) => begin::fresh(&home, &offer, *fresh, site)?,
+            Origin::Fresh(fresh) => begin::fresh(&home, &offer, *fresh, site, consent)?,
             Origin::Continued(continued) => begin::continued(*continued, site)?,
         };
         let Begun { held, facts, secrets, link, machine, relay, checkpoint } = begun;
@@ -217,6 +218,10 @@ impl Run {
     async fn claim(&mut self) -> Result<Input, Error> {
         let Some(relay) = &self.relay else { return Ok(Input::LinkLost) };
         let claiming = Claiming::of(&self.home, &self.secrets, self.offer.clone(), self.link.public())?;
+        let sealed = match self.offer.commitment() {
+            Agreement::None => None,
+            Agreement::Of(_) => Some(agreement::read_sealed_agreement(&self.held)?),
+        };
         // A claim holds on the connection that it is made for, and on no other [S10.5].
         let begun = tokio::select! {
             () = self.stop.asked() => return Err(Error::Interrupted),
@@ -226,7 +231,7 @@ impl Run {
             Ok(begun) => begun,
             Err(error) => return self.failed(error).await,
         };
-        let (claim, text, signature) = claiming.claim(begun.channel, now())?;
+        let (claim, text, signature) = claiming.claim(begun.channel, now(), sealed)?;
         kept::write_statement(&self.held, kept::Kept::Claim, &text, &signature)?;
         let claim = Request::Claim(claim);
         let answer = tokio::select! {

@@ -8,8 +8,7 @@ use handover_shared::ids::Millis;
 use handover_shared::keys::schedule::ContentKey;
 use handover_shared::keys::{Entropy, OsEntropy};
 use handover_shared::proof::{
-    self, Agreement, Fingerprint, Kind, OpenedOffer, ProofFault, ReceiptBundle, ReceiptText, SealCheck, Verified,
-    VerifiedSeal,
+    self, Fingerprint, Kind, OpenedOffer, ProofFault, ReceiptBundle, ReceiptText, SealCheck, Verified, VerifiedSeal,
 };
 
 use super::finish::Tally;
@@ -97,7 +96,7 @@ pub(super) fn sign(
         seller_key: offer.text.seller_key,
         buyer_key: Fingerprint::of(&owner.identity.public()),
         relay_key: offer.text.relay_key,
-        agreement: Agreement::None,
+        agreement: offer.text.agreement,
         received: now.into(),
         verified: Verified::All,
     }

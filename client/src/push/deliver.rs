@@ -41,6 +41,11 @@ pub trait Transfer {
     /// # Errors
     /// [`Error::Disk`], [`Error::State`].
     fn create(&self) -> Result<handover_shared::protocol::message::Create, Error>;
+    /// The sealed document that the buyer must sign first, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Disk`], [`Error::State`].
+    fn document(&self) -> Result<Option<Vec<u8>>, Error>;
     /// The relay has accepted it.
     ///
     /// # Errors
@@ -79,6 +84,10 @@ pub struct NothingToSend;
 
 impl Transfer for NothingToSend {
     fn create(&self) -> Result<handover_shared::protocol::message::Create, Error> {
+        Err(only_followed())
+    }
+
+    fn document(&self) -> Result<Option<Vec<u8>>, Error> {
         Err(only_followed())
     }
 
@@ -258,7 +267,8 @@ impl<T: Transfer> Run<'_, T> {
             }
             Output::Create => {
                 let create = self.it.transfer.create()?;
-                self.it.session.create(create);
+                let document = self.it.transfer.document()?;
+                self.it.session.create(create, document);
             }
             Output::Accepted(created) => self.it.transfer.accepted(created.expires)?, // [S14.3]
             Output::Append => self.it.session.append(),

@@ -124,6 +124,8 @@ pub struct PushOptions {
     pub expires_ms: Option<u64>,
     /// What it is called; `None` for the name of the first path.
     pub label: Option<String>,
+    /// The document that the buyer must sign before the data opens.
+    pub agreement: Option<PathBuf>,
     /// What is left out.
     pub filters: Filters,
     /// Whether what symbolic links point to is sent in their place.

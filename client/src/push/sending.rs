@@ -20,6 +20,7 @@ use super::journal::{Journal, Rest};
 use super::pipeline::{Done, Pipeline, Setup};
 use super::plan::PlanReader;
 use super::statements::{Announced, Sealer};
+use crate::agreement;
 use crate::error::Error;
 use crate::event::{Event, Observer};
 use crate::home::identity::Owner;
@@ -48,6 +49,13 @@ impl Transfer for Sending<'_> {
         let share = self.held.secrets()?.share;
         let share = share.ok_or_else(|| damaged(self.held, "secrets"))?;
         Ok(self.announced.create(Zeroizing::new(share)))
+    }
+
+    fn document(&self) -> Result<Option<Vec<u8>>, Error> {
+        match self.announced.agreement {
+            None => Ok(None),
+            Some(_) => agreement::read_sealed_document(self.held).map(Some),
+        }
     }
 
     fn accepted(&mut self, expires: Millis) -> Result<(), Error> {

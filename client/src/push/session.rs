@@ -9,6 +9,7 @@ use handover_link::SendStream;
 use handover_shared::ids::{BlockCount, LinkKey, TransferId};
 use handover_shared::keys::code::RelayAddress;
 use handover_shared::protocol::message::{Complete, Create, Named, Reply, Request, Snapshot, Watch};
+use handover_shared::protocol::papers::PaperKind;
 use handover_shared::protocol::seller::Input;
 use handover_shared::tls::{ExpectedRelay, LinkSecret};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -144,10 +145,25 @@ impl Session {
     }
 
     /// Announces the transfer.
-    pub fn create(&mut self, create: Create) {
-        self.ask(Request::Create(create), |reply| match reply {
-            Reply::Created(created) => Ok(Input::Created(created)),
-            other => Err(unexpected(other)),
+    /// What must be there before anybody has the code is deposited before that counts as done. [S14.3]
+    pub fn create(&mut self, create: Create, document: Option<Vec<u8>>) {
+        let (voice, Some(relay)) = (self.voice(), self.relay.clone()) else { return };
+        let transfer = self.transfer;
+        self.tasks.spawn(async move {
+            let created = async {
+                let created = match relay.ask(&Request::Create(create)).await? {
+                    Reply::Created(created) => created,
+                    other => return Err(unexpected(other)),
+                };
+                if let Some(document) = document {
+                    relay.deposit(transfer, PaperKind::Agreement, &document).await?;
+                }
+                Ok(created)
+            };
+            match created.await {
+                Ok(created) => voice.say(Heard::Input(Input::Created(created))),
+                Err(error) => voice.say(Heard::Failed(error)),
+            }
         });
     }
 

@@ -5,6 +5,7 @@
 //! | `announced` | everything `Create` says but the relay share, so that it can be said again in the same words |
 //! | `offer.txt`, `offer.sig` | the offer statement and its signature |
 //! | `offer.summary` | the summary that the offer names |
+//! | `document`, `document.sealed` | the document that the buyer must sign first, and as it goes to the relay |
 //! | `seal.txt`, `seal.sig` | the seal statement and its signature |
 //! | `inventory` | what the seal names by its hash |
 //!
@@ -21,11 +22,14 @@ use handover_shared::keys::schedule::{CodeKeys, ContentKey, seal_envelope};
 use handover_shared::keys::{Entropy, OsEntropy, Secret};
 use handover_shared::limits;
 use handover_shared::proof::identity::Fingerprint;
-use handover_shared::proof::{self, Agreement, Biggest, Identity, Kind, Mode, OfferText, SealText, Summary};
+use handover_shared::proof::{
+    self, Agreement, Biggest, DocumentTerms, Identity, Kind, Mode, OfferText, SealText, Summary,
+};
 use handover_shared::protocol::message::Create;
 use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;
 
+use crate::agreement::{self, Document};
 use crate::error::Error;
 use crate::event::Scanned;
 use crate::home::identity::Owner;
@@ -65,6 +69,9 @@ pub struct Announced {
     /// When it ends, by the relay's clock.
     #[n(7)]
     pub expires: Millis,
+    /// The commitment to the document that the buyer must sign first.
+    #[n(8)]
+    pub agreement: Option<Digest>,
 }
 
 impl Announced {
@@ -92,7 +99,7 @@ impl Announced {
             block_size: self.block_size,
             blocks_max: self.blocks_max,
             expires: self.expires,
-            agreement: None,
+            agreement: self.agreement,
         }
     }
 
@@ -116,6 +123,8 @@ pub struct Terms<'a> {
     pub created: Millis,
     /// When it ends, by the same clock.
     pub expires: Millis,
+    /// What the buyer must sign first.
+    pub document: Option<&'a Document>,
 }
 
 /// Makes code, content key and share, and everything that is said of them; all of it is durable when this returns.
@@ -133,7 +142,13 @@ pub fn announce(
     let (code, key) = (Code::generate(entropy), ContentKey::generate(entropy));
     let share = Secret::from_entropy(entropy);
     let keys = CodeKeys::of(&code);
-    let summary = summary(owner, terms);
+    let salt = Secret::<32>::from_entropy(entropy);
+    let document = terms.document.map(|document| DocumentTerms {
+        name: document.name.clone(),
+        bytes: document.bytes.len() as u64,
+        salt: *salt.expose(),
+    });
+    let summary = summary(owner, terms, document);
     let text = OfferText {
         transfer,
         mode: Mode::Detached,
@@ -141,7 +156,7 @@ pub fn announce(
         relay_key: Fingerprint::of_link_key(&relay.key()),
         commit: key.commit(&transfer),
         summary: summary.digest(),
-        agreement: Agreement::None,
+        agreement: terms.document.map_or(Agreement::None, |document| Agreement::Of(document.digest())),
         block_bytes: terms.block_size,
         created: terms.created.into(),
         expires: terms.expires.into(),
@@ -160,9 +175,18 @@ pub fn announce(
         block_size: terms.block_size,
         blocks_max: terms.blocks_max,
         expires: terms.expires,
+        agreement: match opened.commitment() {
+            Agreement::None => None,
+            Agreement::Of(commitment) => Some(commitment),
+        },
     };
     // [S14.2]
     write_private(&folder.file("offer.summary"), &summary.to_bytes())?;
+    if let Some(document) = terms.document {
+        let sealed = proof::seal_document(&keys.agreement, &transfer, &document.bytes, entropy.array());
+        agreement::write_document(folder, &document.bytes)?;
+        agreement::write_sealed_document(folder, &sealed.map_err(internal)?)?;
+    }
     write_private(&folder.file("offer.txt"), opened.statement.as_bytes())?;
     write_private(&folder.file("offer.sig"), opened.signature.as_bytes())?;
     manifest::keep_key(folder, &key.manifest_key(&transfer))?;
@@ -176,7 +200,7 @@ pub fn announce(
     Ok((announced, secrets))
 }
 
-fn summary(owner: &Owner, terms: &Terms<'_>) -> Summary {
+fn summary(owner: &Owner, terms: &Terms<'_>, document: Option<DocumentTerms>) -> Summary {
     let scanned = terms.scanned;
     let biggest = scanned.biggest.iter().take(limits::BIGGEST_MAX).map(|(name, bytes, files)| Biggest {
         name: name.reveal().chars().take(limits::BIGGEST_NAME_CHARS_MAX).collect(),
@@ -194,6 +218,7 @@ fn summary(owner: &Owner, terms: &Terms<'_>) -> Summary {
         hidden: scanned.hidden,
         executable: scanned.executable,
         biggest: biggest.collect(),
+        document,
     }
 }
 

@@ -24,6 +24,7 @@ use super::size::blocks_needed;
 use super::statements::{Announced, Terms, announce};
 use super::words::{Place, Words};
 use super::{Compression, PushOptions, Pushed, Source, StdinSource, now, scan};
+use crate::agreement::Document;
 use crate::audit;
 use crate::bandwidth::Bandwidth;
 use crate::error::Error;
@@ -33,6 +34,7 @@ use crate::home::identity::Owner;
 use crate::home::relays::KnownRelay;
 use crate::home::transfers::{Facts, Folder, Held, Role, State};
 use crate::link::Relay;
+use crate::private::Private;
 use crate::stop::Stop;
 use crate::watch::{self, Lock, Watcher};
 
@@ -61,7 +63,8 @@ pub async fn push_from(
 ) -> Result<Pushed, Error> {
     let tops = scan::tops(&options.sources)?;
     let place = Place::choose(home, std::mem::take(&mut options.relay))?;
-    let words = Words::of(&tops, &options);
+    let document = options.agreement.take().map(|path| Document::read(&path)).transpose()?;
+    let words = Words::of(&tops, &options, document.as_ref());
     let run = Run { home, owner: home.identity_or_new()?, bandwidth: options.bandwidth.clone(), observer, stop };
     if !options.fresh
         && let Some(held) = run.find_unfinished(&words, &place, &options)?
@@ -78,7 +81,7 @@ pub async fn push_from(
             Gone::Over(fault) => tracing::debug!(%fault, "begins anew"),
         }
     }
-    Box::pin(run.begin(tops, words, place, options, stdin)).await
+    Box::pin(run.begin(tops, (words, document), place, options, stdin)).await
 }
 
 /// Goes on with a transfer of this seller.
@@ -166,7 +169,7 @@ impl Run<'_> {
     async fn begin(
         self,
         tops: Vec<Top>,
-        words: Words,
+        (words, document): (Words, Option<Document>),
         place: Place,
         options: PushOptions,
         stdin: StdinSource,
@@ -175,7 +178,7 @@ impl Run<'_> {
         let reachable = Reachable::open(self.home, &place, None).await?;
         self.home.sweep_transfers()?;
         let held = self.home.new_transfer()?;
-        let prepared = self.prepare(&held, tops, words, &place, &reachable, options).await;
+        let prepared = self.prepare(&held, tops, (words, document), &place, &reachable, options).await;
         let relay = match prepared {
             Ok(relay) => relay,
             Err(error) => {
@@ -198,7 +201,7 @@ impl Run<'_> {
         &self,
         held: &Held,
         tops: Vec<Top>,
-        words: Words,
+        (words, document): (Words, Option<Document>),
         place: &Place,
         reachable: &Reachable,
         options: PushOptions,
@@ -207,6 +210,10 @@ impl Run<'_> {
         let expires_ms = options.expires_ms;
         let scanned = self.plan(held, tops, options).await?;
         self.observer.event(Event::Scanned(scanned.clone()));
+        if let Some(document) = &document {
+            let (name, bytes) = (Private::new(document.name.clone()), document.bytes.len() as u64);
+            self.observer.event(Event::Document { name, bytes, digest: document.digest().to_hex() });
+        }
         self.observer.event(Event::Stage(Stage::Connecting));
         let relay = self.stoppable(reachable.target.connect()).await?;
         self.stoppable(async { relay.welcome().await.map(drop) }).await?;
@@ -223,7 +230,8 @@ impl Run<'_> {
         let welcome = relay.welcome().await?;
         let blocks_max = blocks_needed(&scanned, block_size, welcome.transfer_bytes_max)?;
         let (created, expires) = (welcome.time, expiry(welcome, expires_ms)?);
-        let terms = Terms { label: &label, scanned: &scanned, block_size, blocks_max, created, expires };
+        let document = document.as_ref();
+        let terms = Terms { label: &label, scanned: &scanned, block_size, blocks_max, created, expires, document };
         let (announced, secrets) = announce(held, &self.owner, &relay, &terms)?;
         held.store_secrets(&secrets)?;
         tracing::debug!(transfer = %announced.transfer, ?block_size, "announces");

@@ -11,6 +11,7 @@ use minicbor::bytes::ByteVec;
 
 use super::plan::Top;
 use super::{PushOptions, RelayChoice};
+use crate::agreement::Document;
 use crate::error::Error;
 use crate::home::Home;
 use crate::home::relays::KnownRelay;
@@ -63,15 +64,16 @@ pub struct Words {
 
 impl Words {
     /// Of a push for these paths.
-    pub fn of(tops: &[Top], options: &PushOptions) -> Self {
+    pub fn of(tops: &[Top], options: &PushOptions, document: Option<&Document>) -> Self {
         let path = |path: &PathBuf| ByteVec::from(path.as_os_str().as_bytes().to_vec());
         let names: Vec<_> = tops.iter().map(|top| ByteVec::from(top.name.clone())).collect();
         let lists: Vec<_> = options.filters.exclude_from.iter().map(path).collect();
         let shape = (names, &options.filters.include, &options.filters.exclude, lists, options.follow);
+        let agreement = document.map(|document| (document.name.as_str(), document.digest()));
         let source = |top: &Top| KeptPath::of(top.source.as_deref().unwrap_or("-".as_ref()));
         Self {
             sources: tops.iter().map(source).collect(),
-            options: blake3::hash(&codec::encode(&shape)).to_hex().to_string(),
+            options: blake3::hash(&codec::encode(&(shape, agreement))).to_hex().to_string(),
         }
     }
 }

@@ -5,16 +5,18 @@
 
 use handover_shared::ids::{Millis, TransferId};
 use handover_shared::keys::Secret;
+use handover_shared::keys::code::Code;
 use handover_shared::keys::hybrid::HybridPublic;
-use handover_shared::keys::schedule::ContentKey;
+use handover_shared::keys::schedule::{CodeKeys, ContentKey};
 use handover_shared::limits;
 use handover_shared::proof::{
-    self, ClaimCheck, ProofFault, ReceiptBundle, ReceiptCheck, ReceiptText, SealText, VerifiedClaim,
-    fingerprint_of_link_key,
+    self, Agreement, AgreementCheck, ClaimCheck, ProofFault, ReceiptBundle, ReceiptCheck, ReceiptText,
+    RefusalTextCheck, SealText, VerifiedClaim, fingerprint_of_link_key,
 };
 use handover_shared::protocol::message::{self, ClaimRecord, EventKind, Phase, Snapshot};
 use zeroize::Zeroizing;
 
+use crate::agreement;
 use crate::audit;
 use crate::error::Error;
 use crate::event::{Event, Observer, ReceiptFacts};
@@ -24,6 +26,8 @@ use crate::home::write_private;
 use crate::link::Relay;
 use crate::link::network::Transport;
 use crate::private::Private;
+use crate::pull;
+use crate::pull::kept::{self, Kept};
 use crate::push::statements::{Announced, read_text};
 
 /// Characters of a receipt's hash that it is called by.
@@ -168,7 +172,7 @@ impl<'a> Watcher<'a> {
             Phase::Receipted => self.keep_receipt(held, &mut facts, snapshot, claim)?,
             Phase::Revoked => facts.state = State::Revoked,
             Phase::Expired => facts.state = State::Expired,
-            Phase::Refused => facts.state = State::Refused,
+            Phase::Refused => self.keep_refusal(held, &mut facts, snapshot, observer)?,
             Phase::TakenDown => facts.state = State::TakenDown,
         }
         if facts != before {
@@ -207,6 +211,7 @@ impl<'a> Watcher<'a> {
         };
         let fingerprint = claim.buyer().fingerprint();
         if facts.claimed_ms.is_none() {
+            self.keep_agreement(held, &claim, record, observer)?;
             write_private(&held.file("claim.txt"), record.text.as_bytes())?;
             write_private(&held.file("claim.sig"), record.identity_signature.as_bytes())?;
             write_private(&held.file("claim.code.sig"), record.claim_signature.as_bytes())?;
@@ -222,6 +227,61 @@ impl<'a> Watcher<'a> {
             held.store_secrets(&secrets)?;
         }
         Ok(claim)
+    }
+
+    /// Checks the agreement that came with a claim, and keeps it. [S10.13]
+    fn keep_agreement(
+        &self,
+        held: &Held,
+        claim: &VerifiedClaim,
+        record: &ClaimRecord,
+        observer: &dyn Observer,
+    ) -> Result<(), Error> {
+        let sealed = match (self.announced.agreement, claim.text().agreement, &record.sealed_agreement) {
+            (None, Agreement::None, None) => return Ok(()),
+            (Some(wanted), Agreement::Of(named), Some(sealed)) if wanted == named => sealed,
+            _ => return Err(Error::BadAgreement("agreement")),
+        };
+        if agreement::kept(held)?.is_none() {
+            let keys = code_keys(held)?.ok_or(Error::BadAgreement("the key to open it is gone"))?;
+            let transfer = &self.announced.transfer;
+            let offer = proof::open_offer(&keys, &self.announced.sealed_offer, transfer).map_err(bad_agreement)?;
+            let (document, _) = offer.document().ok_or(Error::BadAgreement("agreement"))?;
+            let signed = proof::open_agreement(&keys.agreement, transfer, sealed).map_err(bad_agreement)?;
+            let check = AgreementCheck { offer: &offer.statement, document, buyer: claim.buyer() };
+            proof::check_agreement(&check, &signed).map_err(bad_agreement)?;
+            kept::write_statement(held, Kept::Agreement, &signed.text, &signed.signature)?;
+        }
+        let kept = agreement::kept(held)?.ok_or(Error::BadAgreement("agreement"))?;
+        observer.event(Event::Signed(agreement::agreement_facts(held.id(), &kept.statement)));
+        Ok(())
+    }
+
+    /// Checks the refusal with which a transfer ended, and keeps it. [S10.13] [S13.15]
+    fn keep_refusal(
+        &self,
+        held: &Held,
+        facts: &mut Facts,
+        snapshot: &Snapshot,
+        observer: &dyn Observer,
+    ) -> Result<(), Error> {
+        if facts.state == State::Refused {
+            return Ok(());
+        }
+        let record = snapshot.refusal.as_ref().ok_or(Error::BadAgreement("the relay does not show it"))?;
+        let keys = code_keys(held)?.ok_or(Error::BadAgreement("the key to open it is gone"))?;
+        let transfer = &self.announced.transfer;
+        let refusal = proof::open_refusal(&keys.agreement, transfer, &record.sealed_refusal).map_err(bad_agreement)?;
+        let offer = read_text(held, "offer.txt")?;
+        let check = RefusalTextCheck { offer: &offer, claim_key: self.announced.claim_key };
+        let text = proof::check_refusal(&check, &refusal).map_err(bad_agreement)?;
+        pull::keep_refusal(held, &refusal)?;
+        facts.state = State::Refused;
+        facts.peer_name = Some(refusal.buyer_name);
+        facts.peer_organisation = refusal.organisation;
+        facts.peer_fingerprint = Some(text.buyer_key.to_string());
+        observer.event(Event::RefusedAgreement(agreement::refusal_facts(None, facts, &text)));
+        Ok(())
     }
 
     fn count_refused(&mut self, facts: &mut Facts, snapshot: &Snapshot, observer: &dyn Observer) {
@@ -292,6 +352,23 @@ fn joined(earlier: Snapshot, mut later: Snapshot) -> Result<Snapshot, Error> {
     // There are fewer in the history of any transfer.
     events.truncate(limits::EVENTS_MAX);
     Ok(Snapshot { events, ..later })
+}
+
+/// The keys of the code, while it is here.
+fn code_keys(held: &Held) -> Result<Option<CodeKeys>, Error> {
+    let secrets = held.secrets()?;
+    let code = secrets.code.map(|code| Code::of_secret(Secret::new(Zeroizing::new(code))));
+    Ok(code.map(|code| CodeKeys::of(&code)))
+}
+
+fn bad_agreement(fault: ProofFault) -> Error {
+    tracing::warn!(%fault, "an agreement or refusal does not hold");
+    Error::BadAgreement(match fault {
+        ProofFault::Mismatch(line) => line,
+        ProofFault::OtherSigner => "it is signed by another key",
+        ProofFault::Sealed(_) => "it cannot be opened",
+        _ => "it is malformed",
+    })
 }
 
 fn bad_receipt(fault: ProofFault) -> Error {

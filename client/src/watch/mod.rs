@@ -3,6 +3,7 @@
 //! | file of the transfer | what |
 //! |---|---|
 //! | `claim.txt`, `claim.sig`, `claim.code.sig` | the claim statement, signed by the buyer's identity and by the code's key |
+//! | `agreement.txt`, `agreement.sig`, `refusal.*` | what the buyer says to the document, where there is one |
 //! | `receipt.txt`, `receipt.sig` | the receipt statement and the buyer's signature |
 //!
 //! # Source
@@ -20,10 +21,11 @@ use handover_shared::protocol::message::{ClaimRecord, Enrol, Named, Phase, Reply
 use handover_shared::protocol::seller::{Afterwards, Reached, Seller, Start};
 use handover_shared::tls::ExpectedRelay;
 
+use crate::agreement;
 use crate::audit::{self, Patience};
 use crate::embedded::EmbeddedRelay;
 use crate::error::Error;
-use crate::event::{Observer, Progress, ReceiptFacts};
+use crate::event::{Event, Observer, Progress, ReceiptFacts};
 use crate::home::Home;
 use crate::home::relays::KnownRelay;
 use crate::home::transfers::{Facts, Folder, Role, State};
@@ -141,6 +143,9 @@ pub async fn wait(home: &Home, id: u64, observer: Arc<dyn Observer>, stop: Stop)
         return kept_receipt(&folder, &facts);
     }
     if let Some(error) = over(facts.state) {
+        if let Some(refusal) = agreement::told_refusal(home, &folder, &facts)? {
+            observer.event(Event::RefusedAgreement(refusal));
+        }
         return Err(error);
     }
     let target = target(home, &facts)?;

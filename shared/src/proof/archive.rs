@@ -9,7 +9,7 @@ use super::claim::VerifiedClaim;
 use super::fault::ProofFault;
 use super::identity::{Fingerprint, PublicIdentity};
 use super::signature::verify;
-use super::statement::{Kind, OfferText, ReceiptText, SealText};
+use super::statement::{Agreement, Kind, OfferText, ReceiptText, SealText};
 use super::text_id;
 
 /// What a seal has to fit.
@@ -115,7 +115,9 @@ pub fn check_receipt(check: &ReceiptCheck<'_>, text: &str, signature: &str) -> R
         ("seller-key", receipt.seller_key == offer.seller_key),
         ("buyer-key", receipt.buyer_key == Fingerprint::of(claim.buyer())),
         ("relay-key", receipt.relay_key == offer.relay_key),
-        ("agreement", receipt.agreement == offer.agreement && receipt.agreement == claim.text().agreement),
+        // A claim names the commitment, which the seller has compared when it came.
+        ("agreement", receipt.agreement == offer.agreement),
+        ("agreement", (receipt.agreement == Agreement::None) == (claim.text().agreement == Agreement::None)),
     ])?;
     let buyer = verify(Kind::Receipt, text, signature)?;
     if buyer != *claim.buyer() {

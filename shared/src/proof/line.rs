@@ -22,7 +22,7 @@ use crate::ids::{BlockSize, Bundle, Commit, Digest, LinkKey, Root, TransferId};
 use crate::limits::STATEMENT_BYTES_MAX;
 
 use super::identity::Fingerprint;
-use super::statement::{Agreement, Channel, Mode, Verified};
+use super::statement::{Agreed, Agreement, Channel, Disagreed, Mode, Verified};
 use super::time::{self, Stamp};
 
 /// Where and why a text is not the statement it should be. Holds nothing of the text.
@@ -290,4 +290,6 @@ macro_rules! word_fields {
 word_fields! {
     Mode::Detached = "detached";
     Verified::All = "all";
+    Agreed::Yes = "yes";
+    Disagreed::No = "no";
 }

@@ -6,10 +6,12 @@
 //! | [`time`] | times as people write them |
 //! | [`line`](mod@line) | the strict text form: JSON of one fixed shape, read and written line by line |
 //! | [`statement`] | the statements of seller and buyer |
+//! | [`written`] | names in any script within them |
 //! | [`signature`] | SSHSIG signatures over them |
 //! | [`claim`] | checking a claim |
 //! | [`archive`] | checking a seal and a receipt against what the seller stated |
 //! | [`log`] | the relay's log and its own statements |
+//! | `agreement` | the agreement's gate: document, signed agreement, refusal (only with `endpoint`) |
 //! | `offer` | the sealed offer (only with `endpoint`) |
 //! | `receipt` | the sealed receipt (only with `endpoint`) |
 //! | `paper` | sealed papers (only with `endpoint`) |
@@ -18,6 +20,8 @@
 //! # Source
 //! SPEC section S10.
 
+#[cfg(feature = "endpoint")]
+pub mod agreement;
 pub mod archive;
 pub mod claim;
 mod fault;
@@ -34,7 +38,14 @@ pub mod refusal_proof;
 pub mod signature;
 pub mod statement;
 pub mod time;
+pub mod written;
 
+#[cfg(feature = "endpoint")]
+pub use agreement::{
+    AgreementCheck, DOCUMENT_BYTES_MAX, DocumentTerms, RefusalTextCheck, Signatory, SignedRefusal, SignedText,
+    check_agreement, check_refusal, open_agreement, open_document, open_refusal, seal_agreement, seal_document,
+    seal_refusal, sign_agreement, sign_refusal,
+};
 pub use archive::{ReceiptCheck, SealCheck, VerifiedReceipt, VerifiedSeal, check_receipt, check_seal};
 pub use claim::{ClaimCheck, VerifiedClaim, check_claim};
 pub use fault::ProofFault;
@@ -49,8 +60,12 @@ pub use paper::{open_paper, seal_paper};
 pub use receipt::{ReceiptBundle, open_receipt, seal_receipt};
 pub use refusal_proof::{RefusalCheck, VerifiedRefusalProof, check_refusal_proof, prove_refusal};
 pub use signature::{sign, verify};
-pub use statement::{Agreement, Channel, ClaimText, Kind, Mode, OfferText, ReceiptText, SealText, Verified};
+pub use statement::{
+    Agreed, Agreement, AgreementText, Channel, ClaimText, Disagreed, Kind, Mode, OfferText, ReceiptText, RefusalText,
+    SealText, Verified,
+};
 pub use time::Stamp;
+pub use written::Written;
 
 use crate::ids::Digest;
 

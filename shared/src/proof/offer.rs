@@ -17,10 +17,11 @@ use crate::keys::schedule::CodeKeys;
 use crate::keys::seal::{self, SALT_BYTES};
 use crate::limits;
 
+use super::agreement::DocumentTerms;
 use super::fault::ProofFault;
 use super::identity::{Fingerprint, Identity, PublicIdentity};
 use super::signature::{sign, verify};
-use super::statement::{Kind, OfferText};
+use super::statement::{Agreement, Kind, OfferText};
 use super::{digest, text_id};
 
 const LENGTH_BYTES: usize = 4;
@@ -59,6 +60,9 @@ pub struct Summary {
     /// The biggest entries, at most [`limits::BIGGEST_MAX`].
     #[n(9)]
     pub biggest: Vec<Biggest>,
+    /// The document that the buyer must sign first.
+    #[n(10)]
+    pub document: Option<DocumentTerms>,
 }
 
 /// One of the biggest entries.
@@ -97,6 +101,7 @@ impl Summary {
         if let Some(organisation) = &self.organisation {
             check_name("organisation", organisation, limits::LABEL_CHARS_MAX)?;
         }
+        self.document.iter().try_for_each(DocumentTerms::check)?;
         if self.biggest.len() > limits::BIGGEST_MAX {
             return Err(ProofFault::Name("list of the biggest entries"));
         }
@@ -225,6 +230,10 @@ fn check_parts(parts: Parts, tid: &TransferId, sealed_digest: Digest) -> Result<
     }
     let summary: Summary = codec::decode(&parts.summary).map_err(ProofFault::Contents)?;
     summary.check()?;
+    // [S10.12]
+    if summary.document.is_some() != matches!(text.agreement, Agreement::Of(_)) {
+        return Err(ProofFault::Mismatch("agreement"));
+    }
     Ok(OpenedOffer {
         text_id: text_id(&parts.text),
         text,

@@ -1,13 +1,14 @@
 //! The statements of seller and buyer, as typed values and as the text that is signed.
 //!
 //! # Source
-//! SPEC [S10.1] to [S10.6].
+//! SPEC [S10.1] to [S10.6], [S10.13].
 
 use crate::ids::{BlockSize, Bundle, Commit, Digest, LinkKey, Root, TransferId};
 
 use super::identity::Fingerprint;
 use super::line::{Reader, StatementFault, Writer};
 use super::time::Stamp;
+use super::written::Written;
 
 /// What a statement is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -24,11 +25,24 @@ pub enum Kind {
     LogHead,
     /// The relay says that a transfer's share and blocks are gone.
     Deletion,
+    /// The buyer agrees to a document.
+    Agreement,
+    /// The buyer does not agree to it.
+    Refusal,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 6] = [Kind::Offer, Kind::Seal, Kind::Claim, Kind::Receipt, Kind::LogHead, Kind::Deletion];
+    pub const ALL: [Kind; 8] = [
+        Kind::Offer,
+        Kind::Seal,
+        Kind::Claim,
+        Kind::Receipt,
+        Kind::LogHead,
+        Kind::Deletion,
+        Kind::Agreement,
+        Kind::Refusal,
+    ];
 
     /// The namespace of its signature.
     pub fn namespace(self) -> &'static str {
@@ -39,6 +53,8 @@ impl Kind {
             Self::Receipt => "handover-receipt-v1",
             Self::LogHead => "handover-log-head-v1",
             Self::Deletion => "handover-deletion-v1",
+            Self::Agreement => "handover-agreement-v1",
+            Self::Refusal => "handover-refusal-v1",
         }
     }
 
@@ -51,6 +67,8 @@ impl Kind {
             Self::Receipt => "handover-receipt/v1",
             Self::LogHead => "handover-log-head/v1",
             Self::Deletion => "handover-deletion/v1",
+            Self::Agreement => "handover-agreement/v1",
+            Self::Refusal => "handover-refusal/v1",
         }
     }
 }
@@ -76,6 +94,20 @@ pub enum Agreement {
 pub enum Verified {
     /// Every byte.
     All,
+}
+
+/// What the buyer says to a document it signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Agreed {
+    /// It agrees.
+    Yes,
+}
+
+/// What the buyer says to a document it does not sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Disagreed {
+    /// It does not agree.
+    No,
 }
 
 /// What both ends of one TLS connection, and nobody else, can compute.
@@ -245,5 +277,61 @@ statement! {
         received: Stamp = "received",
         /// How much was checked.
         verified: Verified = "verified",
+    }
+}
+
+statement! {
+    /// The buyer's agreement to a document, before the data opens.
+    ///
+    /// # Source
+    /// SPEC [S10.13].
+    AgreementText, Kind::Agreement, {
+        /// Which transfer.
+        transfer: TransferId = "transfer",
+        /// The id of the offer statement.
+        offer: Digest = "offer",
+        /// SHA-256 of the document.
+        agreement: Digest = "agreement",
+        /// The name of its file.
+        document: Written = "document",
+        /// Its length.
+        document_bytes: u64 = "document-bytes",
+        /// The seller's identity.
+        seller_key: Fingerprint = "seller-key",
+        /// The buyer's identity, which signs this.
+        buyer_key: Fingerprint = "buyer-key",
+        /// The full name of who signs.
+        name: Written = "name",
+        /// The organisation it signs for.
+        organisation: Option<Written> = "organisation",
+        /// When, by the buyer's clock.
+        time: Stamp = "time",
+        /// That it agrees.
+        agrees: Agreed = "agrees",
+    }
+}
+
+statement! {
+    /// The buyer's refusal of a document, which ends the transfer.
+    ///
+    /// # Source
+    /// SPEC [S10.13].
+    RefusalText, Kind::Refusal, {
+        /// Which transfer.
+        transfer: TransferId = "transfer",
+        /// The id of the offer statement.
+        offer: Digest = "offer",
+        /// SHA-256 of the document.
+        agreement: Digest = "agreement",
+        /// The seller's identity.
+        seller_key: Fingerprint = "seller-key",
+        /// The buyer's identity, which signs this together with the claim key.
+        buyer_key: Fingerprint = "buyer-key",
+        /// Why, if the buyer says so.
+        reason: Option<Written> = "reason",
+        /// When, by the buyer's clock.
+        time: Stamp = "time",
+        /// That it does not agree.
+        agrees: Disagreed = "agrees",
     }
 }

@@ -156,6 +156,7 @@ fn summary() -> Summary {
         links: 1,
         bytes: Some(123_456_789),
         hidden: 1,
+        document: None,
         executable: 0,
         biggest: vec![Biggest { name: "客户.csv".into(), bytes: 123_000_000, files: 1 }],
     }

@@ -269,6 +269,7 @@ pub fn summary(label: &str, files: u64, bytes: u64) -> Summary {
         links: 0,
         bytes: Some(bytes),
         hidden: 0,
+        document: None,
         executable: 0,
         biggest: Vec::new(),
     }

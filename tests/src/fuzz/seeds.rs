@@ -119,6 +119,7 @@ fn summary() -> Vec<u8> {
         links: 0,
         bytes: Some(1 << 40),
         hidden: 0,
+        document: None,
         executable: 0,
         biggest: vec![handover_shared::proof::Biggest { name: "orders".into(), bytes: 1, files: 1 }],
     })

@@ -9,8 +9,8 @@ use handover_shared::keys::schedule::{self, CodeKeys, ContentKey};
 use handover_shared::keys::{Secret, labels, seal};
 use handover_shared::limits;
 use handover_shared::proof::{
-    self, Agreement, Biggest, ClaimCheck, ClaimText, Fingerprint, Identity, KeptOffer, Kind, Mode, OfferText,
-    PublicIdentity, ReceiptBundle, ReceiptText, SealText, Summary,
+    self, Agreement, AgreementText, Biggest, ClaimCheck, ClaimText, Fingerprint, Identity, KeptOffer, Kind, Mode,
+    OfferText, PublicIdentity, ReceiptBundle, ReceiptText, RefusalText, SealText, Summary,
 };
 
 use super::cbor;
@@ -52,6 +52,8 @@ pub fn statement(text: &str) {
         SealText::parse(text).ok().map(|it| it.to_text()),
         ClaimText::parse(text).ok().map(|it| it.to_text()),
         ReceiptText::parse(text).ok().map(|it| it.to_text()),
+        AgreementText::parse(text).ok().map(|it| it.to_text()),
+        RefusalText::parse(text).ok().map(|it| it.to_text()),
     ];
     let read: Vec<&String> = again.iter().flatten().collect();
     assert!(read.len() <= 1, "one text is two statements");
@@ -157,6 +159,8 @@ fn sealed(bytes: &[u8]) {
     assert!(proof::open_offer(&keys, bytes, &TRANSFER).is_err());
     let key = ContentKey::of_secret(secret(9));
     assert!(proof::open_receipt(&key.receipt_key(&TRANSFER), &TRANSFER, bytes).is_err());
+    assert!(proof::open_agreement(&keys.agreement, &TRANSFER, bytes).is_err());
+    assert!(proof::open_refusal(&keys.agreement, &TRANSFER, bytes).is_err());
     let commit = key.commit(&TRANSFER);
     let opened = schedule::open_envelope(&keys.psk, &secret(4), &TRANSFER, &Digest([1; 32]), bytes, &commit);
     assert!(opened.is_err());
@@ -266,6 +270,7 @@ fn offer_made(take: &mut Take<'_>) {
         bytes: take.any(),
         hidden: take.any(),
         executable: take.any(),
+        document: None,
         biggest,
     };
     let text = OfferText {

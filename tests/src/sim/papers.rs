@@ -94,6 +94,7 @@ impl Papers {
             links: 0,
             bytes: Some(bytes),
             hidden: 0,
+            document: None,
             executable: 0,
             biggest: Vec::new(),
         };

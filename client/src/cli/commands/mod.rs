@@ -2,6 +2,7 @@
 
 pub(super) mod audit;
 mod doctor;
+mod gate;
 mod identity;
 mod pull;
 mod push;

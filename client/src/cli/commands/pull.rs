@@ -10,6 +10,7 @@ use super::super::show::{self, Delivered, Destination, OfferView, TakenView};
 use super::super::units::size;
 use super::super::values::RelayWord;
 use super::super::{Context, Failure, code_input};
+use super::gate::{self, Passed};
 use crate::error::Error;
 use crate::home::transfers::Role;
 use crate::private::escaped;
@@ -22,7 +23,7 @@ pub(super) async fn pull(args: PullArgs, context: &Context) -> Result<Exit, Fail
     let to_stdout = args.out.as_deref() == Some(Path::new("-"));
     let options = LookOptions {
         ticket,
-        relay: match args.relay {
+        relay: match args.relay.clone() {
             Some(RelayWord::Address(address)) => Some(address),
             // An invite is a seller's; its address is good for a buyer too. The relay in a push is no place to look.
             Some(RelayWord::Invite(text)) => super::relays::address_of_invite(&text),
@@ -43,10 +44,23 @@ pub(super) async fn pull(args: PullArgs, context: &Context) -> Result<Exit, Fail
         context.report.object(json::done("pull", Exit::Done.number()).with("listed", true));
         return Ok(Exit::Done);
     }
-    if let Answer::No = consent(&look, args.yes, context)? {
-        context.screen.say(&format!("  {}\n", t!(context.style().words, "problem-declined")));
-        context.report.object(json::done("pull", DECLINED.number()).with("declined", true));
-        return Ok(DECLINED);
+    let look = match Box::pin(gate::pass(look, &args, context)).await? {
+        Passed::Agreed(look) => *look,
+        Passed::NotNow => return Ok(declined(context)),
+        Passed::Refused(refusal) => {
+            context.report.set_id(refusal.id);
+            context.screen.say(&gate::told(&refusal, context));
+            context.report.object(json::refused(&refusal));
+            context
+                .report
+                .object(json::done("pull", Exit::Done.number()).with("id", refusal.id).with("declined", true));
+            return Ok(Exit::Done);
+        }
+    };
+    // Whoever signs wants it.
+    let is_signed = look.offer().document().is_some();
+    if let Answer::No = consent(&look, args.yes || is_signed, context)? {
+        return Ok(declined(context));
     }
     let options = TakeOptions { conflict: policy(args.conflict), bandwidth: context.report.bandwidth() };
     let working = context.signals.working();
@@ -56,7 +70,14 @@ pub(super) async fn pull(args: PullArgs, context: &Context) -> Result<Exit, Fail
     finish(taken.map_err(buyers)?, to_stdout, "pull", context)
 }
 
-fn buyers(error: Error) -> Failure {
+/// Nothing was signed and nothing taken.
+fn declined(context: &Context) -> Exit {
+    context.screen.say(&format!("  {}\n", t!(context.style().words, "problem-declined")));
+    context.report.object(json::done("pull", DECLINED.number()).with("declined", true));
+    DECLINED
+}
+
+pub(super) fn buyers(error: Error) -> Failure {
     Failure::Error(error, Some(Role::Buyer))
 }
 
@@ -72,7 +93,8 @@ fn consent(look: &Look, yes: bool, context: &Context) -> Result<Answer, Failure>
             Json::event("agreed")
                 .with("offer", offer.text_id.to_hex())
                 .with("seller_key", offer.seller.fingerprint())
-                .with("agreement", serde_json::Value::Null),
+                .with("agreement", offer.document().map(|(_, digest)| digest.to_hex()))
+                .with("name", look.signing_as().map(|name| escaped(name.as_bytes()))),
         );
     }
     Ok(answer)
@@ -155,6 +177,7 @@ fn show_offer(look: &Look, to_stdout: bool, context: &Context) {
         hidden: summary.hidden,
         executable: summary.executable,
         biggest: summary.biggest.iter().map(|big| (big.name.as_str(), big.bytes, big.files)).collect(),
+        agreement: offer.document().map(|(terms, digest)| (terms.name.as_str(), terms.bytes, digest.to_hex())),
         destination: destination(&path, to_stdout),
         needed_bytes: look.needed_bytes(),
         free_bytes: look.free_bytes(),
@@ -197,6 +220,8 @@ fn offer_object(offer: &OfferView<'_>) -> Json {
         .with("label", safe(offer.label))
         .at("sealed", Some(offer.sealed))
         .at("expires", Some(offer.expires))
+        .with("agreement", offer.agreement.as_ref().map(|(_, _, digest)| digest.clone()))
+        .with("agreement_name", offer.agreement.as_ref().map(|(name, ..)| safe(name)))
         .with("destination", path)
         .with("needed_bytes", offer.needed_bytes)
         .with("free_bytes", offer.free_bytes)

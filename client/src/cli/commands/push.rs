@@ -85,6 +85,7 @@ fn options(args: PushArgs, style: &Style) -> Result<PushOptions, Problem> {
         relay,
         expires_ms: args.expires,
         label: args.label,
+        agreement: args.agreement,
         filters: Filters { include: args.include, exclude: args.exclude, exclude_from: args.exclude_from },
         follow: args.follow,
         compression: match args.level {

@@ -14,8 +14,9 @@ use super::super::status::{self, Freshness};
 use super::super::style::Tone;
 use super::super::time::moment;
 use super::super::{Context, Failure, qr, show};
+use crate::agreement;
 use crate::error::Error;
-use crate::event::{Event, Observer};
+use crate::event::{AgreementFacts, Event, Observer, RefusalFacts};
 use crate::home::Home;
 use crate::home::transfers::{Facts, Role, State};
 use crate::t;
@@ -45,6 +46,9 @@ pub(super) async fn status(id: Option<u64>, context: &Context) -> Result<Exit, F
     if context.screen.mode == Mode::Json {
         for (facts, freshness) in &all {
             context.report.object(status::object(facts, *freshness));
+            let (signed, refused) = said(&home, facts)?;
+            signed.iter().for_each(|facts| context.report.object(json::signed(facts)));
+            refused.iter().for_each(|facts| context.report.object(json::refused(facts)));
         }
         context.report.object(json::done("status", Exit::Done.number()));
         return Ok(Exit::Done);
@@ -53,7 +57,10 @@ pub(super) async fn status(id: Option<u64>, context: &Context) -> Result<Exit, F
     let words = &style.words;
     let facts: Vec<Facts> = all.iter().map(|(facts, _)| facts.clone()).collect();
     let text = match (id, facts.as_slice()) {
-        (Some(_), [one]) => status::details(style, one),
+        (Some(_), [one]) => {
+            let (signed, refused) = said(&home, one)?;
+            status::details(style, one, &status::agreement(style, signed.as_ref(), refused.as_ref()))
+        }
         (_, []) => format!("{}\n", t!(words, "no-transfers")),
         (_, all) => status::table(style, all),
     };
@@ -66,6 +73,14 @@ pub(super) async fn status(id: Option<u64>, context: &Context) -> Result<Exit, F
         context.screen.say(&format!("  {}\n", style.tone(Tone::Notable, &t!(words, "status-old", count = missed))));
     }
     Ok(Exit::Done)
+}
+
+/// What the buyer has said to the document, as it is kept here.
+fn said(home: &Home, facts: &Facts) -> Result<(Option<AgreementFacts>, Option<RefusalFacts>), Error> {
+    let folder = home.transfer(facts.id)?;
+    let signed = agreement::kept(&folder)?;
+    let signed = signed.map(|kept| agreement::agreement_facts(facts.id, &kept.statement));
+    Ok((signed, agreement::told_refusal(home, &folder, facts)?))
 }
 
 /// Asks the relays of all open transfers at once, for a bounded time.

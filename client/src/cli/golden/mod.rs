@@ -17,7 +17,9 @@ use super::show::{self, Delivered, Destination, OfferView, TakenView};
 use super::status;
 use super::style::Style;
 use crate::audit::DeletionFacts;
-use crate::event::{Event, ExceptionReason, Observer, Progress, ReceiptFacts, Scanned, Stage, StallCause};
+use crate::event::{
+    AgreementFacts, Event, ExceptionReason, Observer, Progress, ReceiptFacts, RefusalFacts, Scanned, Stage, StallCause,
+};
 use crate::home::transfers::{Facts, KeptPath, Role, State};
 use crate::link::network::Transport;
 use crate::private::Private;
@@ -46,6 +48,18 @@ pub(super) const EXCEPTION_REASONS: [ExceptionReason; 11] = [
 #[test]
 fn push() {
     golden("push", |style| told(style, Mode::People, push_events(false)).1);
+}
+
+#[test]
+fn agreements() {
+    golden("push-agreement", |style| {
+        let mut events = push_events(false);
+        let name = Private::new("保密协议.pdf".to_owned());
+        events.insert(3, Event::Document { name, bytes: 82_000, digest: "ab".repeat(32) });
+        events.insert(events.len() - 2, Event::Signed(agreement_facts()));
+        events.insert(events.len() - 1, Event::RefusedAgreement(refusal_facts()));
+        told(style, Mode::People, events).1
+    });
 }
 
 #[test]
@@ -100,6 +114,10 @@ fn offers() {
         };
         show::offer(&style, &notable)
     });
+    golden("offer-agreement", |style| {
+        let agreement = Some(("保密协议 \u{202e}.pdf", 82_000, "ab".repeat(32)));
+        show::offer(&style, &OfferView { agreement, ..offer() })
+    });
     golden("offer-stdout", |style| show::offer(&style, &OfferView { destination: Destination::Stdout, ..offer() }));
 }
 
@@ -132,8 +150,8 @@ fn transfers() {
         ..facts(Role::Buyer)
     };
     golden("status", |style| status::table(&style, &[facts(Role::Seller), other.clone()]));
-    golden("status-seller", |style| status::details(&style, &facts(Role::Seller)));
-    golden("status-buyer", |style| status::details(&style, &facts(Role::Buyer)));
+    golden("status-seller", |style| status::details(&style, &facts(Role::Seller), ""));
+    golden("status-buyer", |style| status::details(&style, &facts(Role::Buyer), ""));
 }
 
 #[test]
@@ -211,6 +229,31 @@ pub(super) fn receipt_facts() -> ReceiptFacts {
     }
 }
 
+pub(super) fn agreement_facts() -> AgreementFacts {
+    AgreementFacts {
+        id: 7,
+        name: Private::new("李伟 \u{202e}".into()),
+        organisation: Some(Private::new("Li Trading 李氏贸易".into())),
+        document: Private::new("保密协议.pdf".into()),
+        document_bytes: 82_000,
+        agreement: "ab".repeat(32),
+        buyer_fingerprint: KEY.into(),
+        time: AT,
+    }
+}
+
+pub(super) fn refusal_facts() -> RefusalFacts {
+    RefusalFacts {
+        id: 7,
+        buyer_name: Private::new("li@desk".into()),
+        organisation: None,
+        reason: Some(Private::new("clause 4\x1b[2J".into())),
+        agreement: "ab".repeat(32),
+        buyer_fingerprint: KEY.into(),
+        time: AT,
+    }
+}
+
 fn offer() -> OfferView<'static> {
     OfferView {
         seller_name: "wang@shop",
@@ -232,6 +275,7 @@ fn offer() -> OfferView<'static> {
             ("合同/", 210_000_000, 80),
             ("more", 1, 1),
         ],
+        agreement: None,
         destination: Destination::Folder(Path::new("/home/li/in")),
         needed_bytes: 3_200_000_000,
         free_bytes: Some(96_000_000_000),

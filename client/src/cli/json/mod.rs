@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::problem::Problem;
 use super::progress::View;
 use super::time::rfc3339;
-use crate::event::{Event, ExceptionReason, ReceiptFacts, Scanned, Stage, StallCause};
+use crate::event::{AgreementFacts, Event, ExceptionReason, ReceiptFacts, RefusalFacts, Scanned, Stage, StallCause};
 use crate::private::escaped;
 
 /// One object, its fields in order.
@@ -91,6 +91,12 @@ pub(crate) fn of_event(event: &Event) -> Option<Json> {
         Event::ClaimRefused { by, time } => {
             Json::event("claimed").with("accepted", false).with("key", by.clone()).at("time", Some(*time))
         }
+        Event::Document { name, bytes, digest } => Json::event("document")
+            .with("name", escaped(name.reveal().as_bytes()))
+            .with("bytes", *bytes)
+            .with("sha256", digest.clone()),
+        Event::Signed(facts) => signed(facts),
+        Event::RefusedAgreement(facts) => refused(facts),
         Event::Receipt(facts) => receipt(facts),
         Event::Deleted(facts) => Json::event("deleted")
             .with("id", facts.id)
@@ -129,6 +135,30 @@ fn scanned(found: &Scanned) -> Json {
 /// One of the biggest entries.
 pub(crate) fn big(name: &str, bytes: u64, files: u64) -> Value {
     serde_json::json!({"name": escaped(name.as_bytes()), "bytes": bytes, "files": files})
+}
+
+/// A signed agreement.
+pub(crate) fn signed(facts: &AgreementFacts) -> Json {
+    Json::event("signed")
+        .with("id", facts.id)
+        .with("name", escaped(facts.name.reveal().as_bytes()))
+        .with("organisation", facts.organisation.as_ref().map(|name| escaped(name.reveal().as_bytes())))
+        .with("document", escaped(facts.document.reveal().as_bytes()))
+        .with("agreement", facts.agreement.clone())
+        .with("buyer_key", facts.buyer_fingerprint.clone())
+        .at("time", Some(facts.time))
+}
+
+/// A refused agreement.
+pub(crate) fn refused(facts: &RefusalFacts) -> Json {
+    Json::event("refused")
+        .with("id", facts.id)
+        .with("buyer_name", escaped(facts.buyer_name.reveal().as_bytes()))
+        .with("organisation", facts.organisation.as_ref().map(|name| escaped(name.reveal().as_bytes())))
+        .with("reason", facts.reason.as_ref().map(|reason| escaped(reason.reveal().as_bytes())))
+        .with("agreement", facts.agreement.clone())
+        .with("buyer_key", facts.buyer_fingerprint.clone())
+        .at("time", Some(facts.time))
 }
 
 /// A receipt.

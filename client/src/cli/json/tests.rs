@@ -124,6 +124,9 @@ fn events() -> Vec<Event> {
         Event::Receipt(crate::cli::golden::receipt_facts()),
         Event::Deleted(crate::cli::golden::deletion_facts()),
         Event::Placed { files: 1 },
+        Event::Document { name: name(), bytes: 1, digest: "00".repeat(32) },
+        Event::Signed(crate::cli::golden::agreement_facts()),
+        Event::RefusedAgreement(crate::cli::golden::refusal_facts()),
     ];
     let stages = [
         Stage::Connecting,

@@ -213,6 +213,7 @@ fn summary_of(things: &[Thing]) -> Summary {
         links: 0,
         bytes: None,
         hidden: 0,
+        document: None,
         executable: 0,
         biggest: Vec::new(),
     };

@@ -161,12 +161,12 @@ async fn a_claim_whose_answer_was_lost_is_made_again_with_the_same_keys() {
     // A run that dies between the relay's answer and its own disk: everything before the claim is durable.
     let Look { home, offer, origin, destination, .. } = world.look(&seller, &Watcher::new()).await.unwrap();
     let Origin::Fresh(fresh) = origin else { panic!("nothing was begun") };
-    let begun = begin::fresh(&home, &offer, *fresh, Some(&destination)).unwrap();
+    let begun = begin::fresh(&home, &offer, *fresh, Some(&destination), None).unwrap();
     let relay = begun.relay.unwrap();
     let offer = Arc::new(offer);
     let claiming = Claiming::of(&home, &begun.secrets, offer, begun.link.public()).unwrap();
     let stream = relay.begin().await.unwrap();
-    let (claim, _, _) = claiming.claim(stream.channel, now()).unwrap();
+    let (claim, _, _) = claiming.claim(stream.channel, now(), None).unwrap();
     let Ok(Reply::Released(released)) = stream.ask(&Request::Claim(claim)).await else { panic!("not released") };
     assert_eq!(claiming.open(&released).unwrap().expose(), seller.key.expose());
     assert_eq!(begun.held.facts().unwrap().state, State::Claiming);
@@ -185,7 +185,7 @@ async fn two_runs_do_not_work_on_one_transfer() {
     world.upload(&seller, &seller.archive(&things())).await;
     let first = world.look(&seller, &Watcher::new()).await.unwrap();
     let Look { home, offer, origin: Origin::Fresh(fresh), .. } = first else { panic!("nothing was begun") };
-    let begun = begin::fresh(&home, &offer, *fresh, Some(&world.scratch.path().join("to"))).unwrap();
+    let begun = begin::fresh(&home, &offer, *fresh, Some(&world.scratch.path().join("to")), None).unwrap();
     let second = world.look(&seller, &Watcher::new()).await.err();
     assert!(matches!(second, Some(Error::Held { id: 1 })), "{second:?}");
     drop(begun);
