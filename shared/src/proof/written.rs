@@ -66,16 +66,6 @@ impl Field for Written {
     }
 }
 
-impl Field for Option<Written> {
-    fn write(&self) -> String {
-        self.as_ref().map_or_else(|| "none".to_owned(), Field::write)
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        if text == "none" { Some(None) } else { Written::read(text).map(Some) }
-    }
-}
-
 fn hex(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),

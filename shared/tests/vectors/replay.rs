@@ -9,8 +9,8 @@ use handover_shared::keys::schedule::{self, CodeKeys, ContentKey};
 use handover_shared::keys::seal;
 use handover_shared::proof::log::tree;
 use handover_shared::proof::{
-    self, ClaimCheck, ClaimText, DeletionText, Kind, LogEntry, LogHeadText, OfferText, ProofFault, ReceiptCheck,
-    ReceiptText, SealCheck, SealText, StatementFault,
+    self, AgreementText, ClaimCheck, ClaimText, DeletionText, Kind, LogEntry, LogHeadText, OfferText, ProofFault,
+    ReceiptCheck, ReceiptText, RefusalText, SealCheck, SealText, StatementFault,
 };
 
 use super::file::Vector;
@@ -189,6 +189,8 @@ fn read_statement(vector: &Vector) -> Result<Gives, StatementFault> {
         Kind::Receipt => ReceiptText::parse(&text)?.to_text(),
         Kind::LogHead => LogHeadText::parse(&text)?.to_text(),
         Kind::Deletion => DeletionText::parse(&text)?.to_text(),
+        Kind::Agreement => AgreementText::parse(&text)?.to_text(),
+        Kind::Refusal => RefusalText::parse(&text)?.to_text(),
     };
     assert_eq!(written, text);
     Ok(vec![("id", proof::text_id(&text).0.to_vec())])

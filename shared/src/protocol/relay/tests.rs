@@ -4,8 +4,8 @@ use super::*;
 use crate::keys::Secret;
 use crate::keys::hybrid::{HybridPublic, HybridSecret, bundle};
 use crate::proof::{
-    Agreement, Channel, ClaimCheck, Fingerprint, Identity, Kind, RefusalCheck, check_claim, check_refusal_proof,
-    digest, prove_refusal, sign,
+    Agreement, Channel, ClaimCheck, ClaimText, Fingerprint, Identity, Kind, RefusalCheck, check_claim,
+    check_refusal_proof, digest, prove_refusal, sign,
 };
 use crate::protocol::papers::CheckedRefusal;
 use zeroize::Zeroizing;
