@@ -61,6 +61,8 @@ fn no_altered_statement_has_the_meaning_it_had_or_its_signature() {
         (Kind::Seal, world.seal.to_text(), &world.seller),
         (Kind::Claim, world.claim.to_text(), &world.buyer),
         (Kind::Receipt, world.receipt.to_text(), &world.buyer),
+        (Kind::Agreement, common::agreement(&world).to_text(), &world.buyer),
+        (Kind::Refusal, common::refusal(&world).to_text(), &world.buyer),
         (Kind::LogHead, common::log_head().to_text(), &relay),
         (Kind::Deletion, common::deletion().to_text(), &relay),
     ];
@@ -71,6 +73,8 @@ fn no_altered_statement_has_the_meaning_it_had_or_its_signature() {
             Kind::Seal => SealText::parse(altered).is_ok_and(|it| it == world.seal),
             Kind::Claim => ClaimText::parse(altered).is_ok_and(|it| it == world.claim),
             Kind::Receipt => ReceiptText::parse(altered).is_ok_and(|it| it == world.receipt),
+            Kind::Agreement => proof::AgreementText::parse(altered).is_ok_and(|it| it == common::agreement(&world)),
+            Kind::Refusal => proof::RefusalText::parse(altered).is_ok_and(|it| it == common::refusal(&world)),
             Kind::LogHead => proof::LogHeadText::parse(altered).is_ok_and(|it| it == common::log_head()),
             Kind::Deletion => proof::DeletionText::parse(altered).is_ok_and(|it| it == common::deletion()),
         };

@@ -171,8 +171,8 @@ fn minutes(when: &str) -> Result<Vec<u32>, NotATimetable> {
 fn weekday(name: &str) -> Result<u32, NotATimetable> {
     const DAYS: [&str; 7] = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"];
     let name = name.to_ascii_lowercase();
-    let is_it = |day: &&str| **day == name || day.get(..3) == Some(&name);
-    let number = DAYS.iter().position(|day| is_it(&day)).ok_or(NotATimetable)?;
+    let is_it = |day: &str| day == name || day.get(..3) == Some(&name);
+    let number = DAYS.iter().position(|day| is_it(day)).ok_or(NotATimetable)?;
     u32::try_from(number).or(Err(NotATimetable))
 }
 

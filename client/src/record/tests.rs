@@ -95,6 +95,7 @@ fn texts(files: u64) -> Texts {
         hidden: 0,
         executable: 0,
         biggest: Vec::new(),
+        document: None,
     };
     let offer = OfferText {
         transfer: TRANSFER,

@@ -8,9 +8,9 @@ use handover_shared::keys::hybrid::{self, HybridSecret};
 use handover_shared::keys::schedule::{CodeKeys, ContentKey};
 use handover_shared::keys::{Entropy, Secret};
 use handover_shared::proof::{
-    self, Agreement, Biggest, Channel, ClaimCheck, ClaimText, DeletionText, EndReason, Fingerprint, Identity, Kind,
-    LogHeadText, Method, Mode, OfferText, ReceiptBundle, ReceiptCheck, ReceiptText, SealText, Stamp, Summary, Verified,
-    VerifiedClaim,
+    self, Agreed, Agreement, AgreementText, Biggest, Channel, ClaimCheck, ClaimText, DeletionText, Disagreed,
+    EndReason, Fingerprint, Identity, Kind, LogHeadText, Method, Mode, OfferText, ReceiptBundle, ReceiptCheck,
+    ReceiptText, RefusalText, SealText, Stamp, Summary, Verified, VerifiedClaim, Written,
 };
 
 /// Counts upwards from its first byte.
@@ -232,6 +232,37 @@ fn receipt(offer: &OfferText, seal: &SealText, buyer: &Identity) -> ReceiptText 
 /// The key of a relay that signs.
 pub fn relay_identity() -> Identity {
     Identity::of_seed(&[0x52; 32])
+}
+
+/// The buyer's word that it agrees.
+pub fn agreement(world: &World) -> AgreementText {
+    AgreementText {
+        transfer: TID,
+        offer: Digest([2; 32]),
+        agreement: Digest([3; 32]),
+        document: Written::new("document", "保密 nda.pdf", 255).unwrap(),
+        document_bytes: 4711,
+        seller_key: Fingerprint::of(&world.seller.public()),
+        buyer_key: Fingerprint::of(&world.buyer.public()),
+        name: Written::new("name", "李 Li", 120).unwrap(),
+        organisation: None,
+        time: NOW.into(),
+        agrees: Agreed::Yes,
+    }
+}
+
+/// The buyer's word that it does not.
+pub fn refusal(world: &World) -> RefusalText {
+    RefusalText {
+        transfer: TID,
+        offer: Digest([2; 32]),
+        agreement: Digest([3; 32]),
+        seller_key: Fingerprint::of(&world.seller.public()),
+        buyer_key: Fingerprint::of(&world.buyer.public()),
+        reason: Some(Written::new("reason", "100 %", 120).unwrap()),
+        time: NOW.into(),
+        agrees: Disagreed::No,
+    }
 }
 
 /// A head of its log.
