@@ -11,12 +11,36 @@ use crate::config::Limits;
 const SWEEP_ABOVE: usize = 1024;
 /// Large requests that may be arriving from one address at once.
 const LARGE_PER_ADDRESS_MAX: u32 = 8;
+/// Addresses remembered at most because of packets that anybody may have written.
+const NETWORKS_MAX: usize = 16_384;
+/// Handshakes that may come at once, in seconds of their rate.
+const BURST_SECONDS: f64 = 4.0;
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Counts per address.
 pub struct Admit {
     limits: Limits,
     visitors: Mutex<Visitors>,
+}
+
+/// What is done about somebody who begins a handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Handshake {
+    /// It goes on.
+    Go,
+    /// The address must first show that it is real: packets of others may bear it.
+    Prove,
+    /// It is refused.
+    Refuse,
+}
+
+/// Whether an address has shown that it is real.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proven {
+    /// It has.
+    Yes,
+    /// Anybody may have written it.
+    No,
 }
 
 /// One admitted connection; dropped when it ends.
@@ -44,6 +68,30 @@ struct Visitor {
     /// Failures that still count at `at`; they wear off steadily.
     failures: f64,
     at: Instant,
+    /// Handshakes of whoever may be anybody, and of whoever is there.
+    unproven: Bucket,
+    proven: Bucket,
+}
+
+/// Turns that come back steadily.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    left: f64,
+    at: Instant,
+}
+
+impl Bucket {
+    /// Takes a turn, if there is one.
+    fn take(&mut self, now: Instant, per_second: f64) -> bool {
+        let back = now.saturating_duration_since(self.at).as_secs_f64() * per_second;
+        self.left = (self.left + back).min(per_second * BURST_SECONDS);
+        self.at = now;
+        let is_there = self.left >= 1.0;
+        if is_there {
+            self.left -= 1.0;
+        }
+        is_there
+    }
 }
 
 impl Admit {
@@ -55,11 +103,12 @@ impl Admit {
     /// Takes one more connection, if there is room for it.
     pub fn connect(self: &Arc<Self>, from: IpAddr, now: Instant) -> Option<Admitted> {
         let network = network(from);
+        let per_second = f64::from(self.limits.handshakes_per_second_max);
         let mut visitors = self.lock();
         if visitors.connections >= self.limits.connections_max {
             return None;
         }
-        let visitor = visitors.of(network, now);
+        let visitor = visitors.of(network, now, per_second);
         if visitor.connections >= self.limits.connections_per_address_max {
             return None;
         }
@@ -68,11 +117,31 @@ impl Admit {
         Some(Admitted { admit: self.clone(), network })
     }
 
+    /// Whether a handshake may go on [S13.13]. Nobody can use up the turns of others by writing their address: whoever
+    /// proves its own has turns apart.
+    pub fn handshake(&self, from: IpAddr, proven: Proven, now: Instant) -> Handshake {
+        let per_second = f64::from(self.limits.handshakes_per_second_max);
+        let network = network(from);
+        let mut visitors = self.lock();
+        let is_full = visitors.by_network.len() >= NETWORKS_MAX && !visitors.by_network.contains_key(&network);
+        if is_full && proven == Proven::No {
+            return Handshake::Prove;
+        }
+        let visitor = visitors.of(network, now, per_second);
+        match proven {
+            Proven::No if visitor.unproven.take(now, per_second) => Handshake::Go,
+            Proven::No => Handshake::Prove,
+            Proven::Yes if visitor.proven.take(now, per_second) => Handshake::Go,
+            Proven::Yes => Handshake::Refuse,
+        }
+    }
+
     /// Takes one more large request from an address, if there are not too many already.
     pub fn large(self: &Arc<Self>, from: IpAddr, now: Instant) -> Option<Large> {
         let network = network(from);
+        let per_second = f64::from(self.limits.handshakes_per_second_max);
         let mut visitors = self.lock();
-        let visitor = visitors.of(network, now);
+        let visitor = visitors.of(network, now, per_second);
         if visitor.large >= LARGE_PER_ADDRESS_MAX {
             return None;
         }
@@ -90,8 +159,9 @@ impl Admit {
     /// Counts a failure.
     pub fn failed(&self, from: IpAddr, now: Instant) {
         let allowed = f64::from(self.limits.failures_per_minute_max);
+        let per_second = f64::from(self.limits.handshakes_per_second_max);
         let mut visitors = self.lock();
-        let visitor = visitors.of(network(from), now);
+        let visitor = visitors.of(network(from), now, per_second);
         visitor.failures = visitor.failures_at(now, allowed) + 1.0;
         visitor.at = now;
     }
@@ -103,13 +173,16 @@ impl Admit {
 }
 
 impl Visitors {
-    fn of(&mut self, network: IpAddr, now: Instant) -> &mut Visitor {
+    fn of(&mut self, network: IpAddr, now: Instant, per_second: f64) -> &mut Visitor {
         if self.by_network.len() > SWEEP_ABOVE {
             self.by_network.retain(|_, visitor| {
-                visitor.connections > 0 || visitor.large > 0 || now.duration_since(visitor.at) < MINUTE
+                let last = visitor.at.max(visitor.unproven.at).max(visitor.proven.at);
+                visitor.connections > 0 || visitor.large > 0 || now.duration_since(last) < MINUTE
             });
         }
-        self.by_network.entry(network).or_insert(Visitor { connections: 0, large: 0, failures: 0.0, at: now })
+        let full = Bucket { left: per_second * BURST_SECONDS, at: now };
+        let fresh = Visitor { connections: 0, large: 0, failures: 0.0, at: now, unproven: full, proven: full };
+        self.by_network.entry(network).or_insert(fresh)
     }
 }
 
@@ -188,6 +261,35 @@ mod tests {
         assert!(admit.large("192.0.2.2".parse().unwrap(), now).is_some());
         held.pop();
         assert!(admit.large(address, now).is_some());
+    }
+
+    #[test] // [S13.13]
+    fn handshakes_have_a_rate_for_each_network() {
+        let (admit, now) = (admit(), Instant::now());
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let go = |from: &str, proven, now| admit.handshake(address(from), proven, now);
+        for turn in 0..200 {
+            // One customer's network is one address.
+            assert_eq!(go(&format!("2001:db8::{turn:x}"), Proven::No, now), Handshake::Go, "{turn}");
+        }
+        assert_eq!(go("2001:db8::ffff", Proven::No, now), Handshake::Prove);
+        assert_eq!(go("2001:db8:0:1::1", Proven::No, now), Handshake::Go);
+        // Who proves its address has turns of its own, and they end too.
+        for _ in 0..200 {
+            assert_eq!(go("2001:db8::1", Proven::Yes, now), Handshake::Go);
+        }
+        assert_eq!(go("2001:db8::1", Proven::Yes, now), Handshake::Refuse);
+        let later = now + Duration::from_millis(500);
+        let turns = (0..100).take_while(|_| go("2001:db8::1", Proven::Yes, later) == Handshake::Go).count();
+        assert_eq!(turns, 25);
+        // Addresses that anybody may write do not fill the memory.
+        for number in 0..(NETWORKS_MAX as u32 + 10) {
+            let from = IpAddr::from(number.to_be_bytes());
+            admit.handshake(from, Proven::No, now);
+        }
+        assert!(admit.lock().by_network.len() <= NETWORKS_MAX);
+        assert_eq!(go("203.0.113.9", Proven::No, now), Handshake::Prove);
+        assert_eq!(go("203.0.113.9", Proven::Yes, now), Handshake::Go);
     }
 
     #[test]

@@ -51,6 +51,12 @@ pub enum Verb {
         #[command(subcommand)]
         verb: TransfersVerb,
     },
+    Audit {
+        #[arg(long, global = true, env = "HANDOVER_RELAY_DATA", value_name = "DIR")]
+        data: Option<PathBuf>,
+        #[command(subcommand)]
+        verb: AuditVerb,
+    },
     Version,
 }
 
@@ -68,6 +74,31 @@ pub enum SellerVerb {
 #[derive(Debug, Subcommand)]
 pub enum TransfersVerb {
     List,
+    Show {
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    Purge {
+        #[arg(value_name = "ID")]
+        id: String,
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+}
+
+/// What to do about the log.
+#[derive(Debug, Subcommand)]
+pub enum AuditVerb {
+    Verify {
+        #[arg(long, value_name = "FILE")]
+        head: Option<PathBuf>,
+        #[arg(long, value_name = "DIR", conflicts_with = "head")]
+        export: Option<PathBuf>,
+    },
+    Export {
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 /// Reads the command line; help and version are printed here and end the program well.

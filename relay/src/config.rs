@@ -58,6 +58,9 @@ pub struct Limits {
     pub connections_per_address_max: u32,
     /// Milliseconds a connection may be open without anything going on.
     pub idle_ms_max: u64,
+    /// Handshakes a second from one IPv4 address or one IPv6 network of 64 bits, of addresses that have proven to be real
+    /// and of those that have not, each.
+    pub handshakes_per_second_max: u32,
     /// Failed lookups, claims and enrolments a minute from one address.
     pub failures_per_minute_max: u32,
 }
@@ -93,6 +96,7 @@ impl Default for Limits {
             connections_max: 4096,
             connections_per_address_max: 128,
             idle_ms_max: 2 * 60 * 1000,
+            handshakes_per_second_max: 50,
             failures_per_minute_max: 30,
         }
     }

@@ -1,11 +1,13 @@
 //! The program of the relay.
 
+mod audit;
 mod cli;
 mod harden;
 mod log;
 mod options;
 mod problem;
 mod run;
+mod transfers;
 mod words;
 
 use std::process::ExitCode;

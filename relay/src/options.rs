@@ -51,6 +51,8 @@ pub struct Options {
     pub idle: Option<Span>,
     #[arg(long, env = "HANDOVER_RELAY_FAILURES_PER_MINUTE", value_name = "N")]
     pub failures_per_minute: Option<u32>,
+    #[arg(long, env = "HANDOVER_RELAY_HANDSHAKES_PER_SECOND", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub handshakes_per_second: Option<u32>,
     #[arg(long, env = "HANDOVER_RELAY_LOG_FORMAT", value_name = "text|json", value_enum)]
     pub log_format: Option<Format>,
     #[arg(long, env = "HANDOVER_RELAY_LOG", value_name = "LEVEL")]
@@ -97,6 +99,7 @@ impl Options {
             connections_per_address: self.connections_per_address.or(file.connections_per_address),
             idle: self.idle.or(file.idle),
             failures_per_minute: self.failures_per_minute.or(file.failures_per_minute),
+            handshakes_per_second: self.handshakes_per_second.or(file.handshakes_per_second),
             log_format: self.log_format.or(file.log_format),
             log: self.log.or(file.log),
         })
@@ -118,6 +121,7 @@ impl Options {
             connections_max: self.connections.unwrap_or(usual.connections_max),
             connections_per_address_max: self.connections_per_address.unwrap_or(usual.connections_per_address_max),
             idle_ms_max: self.idle.map_or(usual.idle_ms_max, |span| span.0),
+            handshakes_per_second_max: self.handshakes_per_second.unwrap_or(usual.handshakes_per_second_max),
             failures_per_minute_max: self.failures_per_minute.unwrap_or(usual.failures_per_minute_max),
         };
         let advertise = self.advertise.as_deref().map(parse_advertise).transpose()?.unwrap_or_default();

@@ -18,6 +18,8 @@ pub enum Exit {
     Failed = 1,
     /// The words of the command are wrong.
     Usage = 2,
+    /// The log does not hold.
+    Altered = 8,
     /// Space or rights on the local disk.
     Disk = 9,
     /// There is no such thing.

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::admit::Admitted;
+use crate::admit::{Admitted, Handshake, Proven};
 use crate::link::{Incoming as TcpIncoming, Listener, Peer};
 use crate::operation;
 use crate::serve::Relay;
@@ -38,6 +38,21 @@ pub(crate) async fn accept_quic(relay: Arc<Relay>, endpoint: Endpoint) {
                 None => return,
             },
         };
+        let from = incoming.remote_address().ip();
+        let proven = if incoming.remote_address_validated() { Proven::Yes } else { Proven::No };
+        match relay.admit.handshake(from, proven, Instant::now()) {
+            Handshake::Go => {}
+            Handshake::Prove => {
+                if incoming.may_retry() && incoming.retry().is_err() {
+                    tracing::debug!("an address could not be asked to prove itself");
+                }
+                continue;
+            }
+            Handshake::Refuse => {
+                incoming.refuse();
+                continue;
+            }
+        }
         let Some(admitted) = relay.admit.connect(incoming.remote_address().ip(), Instant::now()) else {
             incoming.refuse();
             continue;
@@ -66,7 +81,9 @@ pub(crate) async fn accept_tcp(relay: Arc<Relay>, listener: Listener) {
         match accepted {
             // Whoever is not admitted is dropped, which closes the connection.
             Ok((incoming, address)) => {
-                if let Some(admitted) = relay.admit.connect(address.ip(), Instant::now()) {
+                // A TCP connection shows that its address is real.
+                let is_in_time = relay.admit.handshake(address.ip(), Proven::Yes, Instant::now()) == Handshake::Go;
+                if is_in_time && let Some(admitted) = relay.admit.connect(address.ip(), Instant::now()) {
                     relay.tasks.spawn(converse_tcp(relay.clone(), incoming, address, admitted));
                 }
             }

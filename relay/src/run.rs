@@ -12,17 +12,16 @@ use handover_shared::invite::Invite;
 use handover_shared::keys::address::{DEFAULT_PORT, RelayAddress};
 use handover_shared::keys::{Entropy, OsEntropy};
 use handover_shared::proof::{fingerprint_of_link_key, time};
-use handover_shared::protocol::relay::Transfer;
 use zeroize::Zeroizing;
 
-use crate::cli::{self, SellerVerb, TransfersVerb, Verb};
+use crate::audit;
+use crate::cli::{self, AuditVerb, SellerVerb, TransfersVerb, Verb};
 use crate::log;
 use crate::options::{Options, data_folder, parse_advertise};
 use crate::problem::{Exit, Problem};
+use crate::transfers;
 use crate::words::{Language, Word};
 
-/// Transfers listed at most.
-const LISTED_MAX: usize = 10_000;
 /// What the log tells if nothing is said.
 const LOG: &str = "info";
 
@@ -43,7 +42,16 @@ pub fn run(language: Language) -> Result<(), Problem> {
         Verb::Invite { data, uses, advertise, .. } => make_invite(&data_folder(data)?, uses, advertise.as_deref()),
         Verb::Seller { data, verb: SellerVerb::List } => list_sellers(&data_folder(data)?),
         Verb::Seller { data, verb: SellerVerb::Revoke { key } } => revoke_seller(&data_folder(data)?, &key),
-        Verb::Transfers { data, verb: TransfersVerb::List } => list_transfers(&data_folder(data)?),
+        Verb::Transfers { data, verb: TransfersVerb::List } => transfers::list(&data_folder(data)?),
+        Verb::Transfers { data, verb: TransfersVerb::Show { id } } => transfers::show(&data_folder(data)?, &id),
+        Verb::Transfers { data, verb: TransfersVerb::Purge { id, reason } } => {
+            transfers::purge(&data_folder(data)?, &id, &reason)
+        }
+        Verb::Audit { verb: AuditVerb::Verify { export: Some(folder), .. }, .. } => audit::verify_export(&folder),
+        Verb::Audit { data, verb: AuditVerb::Verify { head, .. } } => {
+            audit::verify(&data_folder(data)?, head.as_deref())
+        }
+        Verb::Audit { data, verb: AuditVerb::Export { folder } } => audit::export(&data_folder(data)?, &folder),
         Verb::Version => print(handover_relay::VERSION),
     }
 }
@@ -168,47 +176,31 @@ fn revoke_seller(data: &Path, key: &str) -> Result<(), Problem> {
     }
 }
 
-fn list_transfers(data: &Path) -> Result<(), Problem> {
-    for transfer in look(data, |rows| rows.transfers(LISTED_MAX))? {
-        print(&line_of(&transfer))?;
-    }
-    Ok(())
-}
-
-fn line_of(transfer: &Transfer) -> String {
-    let terms = &transfer.terms;
-    let block_bytes = terms.block_size.sealed_bytes() as u64;
-    let blocks = transfer.blocks.map_or_else(|| "?".to_owned(), |blocks| blocks.0.to_string());
-    let claimed = transfer.claim.as_ref().map_or_else(|| "no".to_owned(), |claim| time::to_text(claim.time));
-    format!(
-        "{}\t{}\tblocks {}/{blocks}\tbytes {}\tcreated {}\texpires {}\tclaimed {claimed}\tseller {}",
-        terms.id,
-        format!("{:?}", transfer.phase).to_lowercase(),
-        transfer.durable.0,
-        transfer.durable.0.saturating_mul(block_bytes),
-        time::to_text(transfer.created),
-        time::to_text(terms.expires),
-        fingerprint_of_link_key(&terms.seller),
-    )
-}
-
 fn state(revoked: Option<Millis>) -> String {
     revoked.map_or_else(|| "active".to_owned(), |time| format!("revoked {}", time::to_text(time)))
 }
 
 /// Changes the ledger beside a relay that may be running.
-fn change<T>(
+pub(crate) fn change<T>(
     data: &Path,
     operation: impl FnOnce(&mut dyn ledger::rows::Write, Millis) -> Result<T, ledger::LedgerError>,
 ) -> Result<T, Problem> {
     home::existing_key(data)?;
     let mut rows = Sqlite::open(&home::ledger_path(data))?;
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let now = Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX));
-    Ok(ledger::once(&mut rows, now, operation)?)
+    Ok(ledger::once(&mut rows, now(), operation)?)
 }
 
-fn look<T>(data: &Path, operation: impl FnOnce(&dyn Read) -> Result<T, ledger::LedgerError>) -> Result<T, Problem> {
+/// The system's time.
+pub(crate) fn now() -> Millis {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Looks into the ledger beside a relay that may be running.
+pub(crate) fn look<T>(
+    data: &Path,
+    operation: impl FnOnce(&dyn Read) -> Result<T, ledger::LedgerError>,
+) -> Result<T, Problem> {
     home::existing_key(data)?;
     let mut rows = Sqlite::open(&home::ledger_path(data))?;
     rows.begin(Access::Read)?;
@@ -218,7 +210,7 @@ fn look<T>(data: &Path, operation: impl FnOnce(&dyn Read) -> Result<T, ledger::L
 }
 
 /// One line of the result, at once.
-fn print(line: &str) -> Result<(), Problem> {
+pub(crate) fn print(line: &str) -> Result<(), Problem> {
     let mut out = std::io::stdout().lock();
     let written = writeln!(out, "{line}").and_then(|()| out.flush());
     written.map_err(|error| Problem {

@@ -29,6 +29,8 @@ use crate::store::shares::Shares;
 use crate::tasks::Tasks;
 
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// How often it is looked for what the operator has taken down.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long the last packets may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a drain waits for what is going on.
@@ -239,11 +241,22 @@ impl Work {
 
 async fn sweep(relay: Arc<Relay>) {
     let mut ticks = interval(SWEEP_EVERY);
+    let mut looks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = relay.draining() => return,
             _ = ticks.tick() => {}
+            // [S13.16] The operator's other process takes down; this one tells and deletes.
+            _ = looks.tick() => match relay.ledger.read(|rows, _| rows.taken_down(1)).await {
+                Ok(found) if found.is_empty() => continue,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(error = %Causes(&error), "the ledger could not be looked at");
+                    continue;
+                }
+            },
         }
         if let Err(error) = relay.sweep().await {
             tracing::error!(error = %Causes(&error), "will be tried again");

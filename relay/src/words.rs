@@ -82,6 +82,13 @@ words! {
     HintConfig: "the file has one line per option, such as max-transfer = \"500GB\"", "配置文件每行一个选项，例如 max-transfer = \"500GB\"";
     HintInviteList: "handover-relay invite --list shows all invites", "handover-relay invite --list 可列出全部邀请码";
     HintSellerList: "handover-relay seller list shows all sellers", "handover-relay seller list 可列出全部卖方";
+    HintTransferList: "handover-relay transfers list shows all transfers", "handover-relay transfers list 可列出全部移交";
+    HintTransferShow:
+        "handover-relay transfers show ID shows what is left of it",
+        "handover-relay transfers show 编号 可显示其留存记录";
+    HintAltered:
+        "something else than this program has changed it; keep it as it is, and compare with a backup",
+        "它已被本程序以外的东西改动；请保持原样，并与备份比较";
     About:
         "Stores sealed data between a seller and a buyer, and can open none of it",
         "在卖方与买方之间存放密封数据，自身无法打开其中任何内容";
@@ -151,6 +158,27 @@ const HELP: &[(&str, &str, &str)] = &[
     ("transfers", "Transfers and what is left of them", "交接及其留存记录"),
     ("transfers data", "The data folder", "数据目录"),
     ("transfers list", "List them, newest first", "列出，最新的在前"),
+    ("transfers show", "Show everything that is known of one", "显示某次移交的全部记录"),
+    ("transfers show id", "The number as it is listed", "列表中显示的编号"),
+    (
+        "transfers purge",
+        "Take one down: its share is erased first, then its blocks; both sides are told",
+        "下架一次移交：先销毁其份额，再删除数据块；双方都会被告知",
+    ),
+    ("transfers purge id", "The number as it is listed", "列表中显示的编号"),
+    ("transfers purge reason", "Why, in words that both sides will read", "原因，双方都会看到"),
+    ("audit", "The signed log of everything that happened", "记录一切事件的签名日志"),
+    ("audit data", "The data folder", "数据目录"),
+    ("audit verify", "Check all of it: entries, chain, tree, heads, transfers", "全面校验：条目、链、树、日志头、移交"),
+    ("audit verify head", "Also that it begins with the head in this file", "并校验其以该文件中的日志头开头"),
+    ("audit verify export", "Check a log that was written out instead", "改为校验一份已导出的日志"),
+    ("audit export", "Write it out for others to check", "导出，供他人校验"),
+    ("audit export folder", "Folder to write to, made if missing", "写入的目录，不存在则创建"),
+    (
+        "serve handshakes_per_second",
+        "Handshakes a second from one address; above it, it must prove itself first [default: 50]",
+        "每个地址每秒的握手数；超过后须先证明地址真实 [默认: 50]",
+    ),
     ("version", "Print the version", "打印版本"),
 ];
 

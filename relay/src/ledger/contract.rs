@@ -440,6 +440,8 @@ impl<B: Backend> Read for Counting<B> {
         log_node(&self, level: u32, place: u64) -> Option<Digest>;
         head(&self, size: Option<u64>) -> Option<(u64, Signed)>;
         heads(&self, above: u64, limit: u64) -> Vec<(u64, Signed)>;
+        log_counts(&self) -> (u64, u64);
+        taken_down(&self, limit: usize) -> Vec<TransferId>;
         takedown(&self, id: TransferId) -> Option<String>;
     }
 }

@@ -10,6 +10,7 @@ pub mod log;
 pub mod operations;
 pub mod rows;
 mod sqlite;
+pub mod verify;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};

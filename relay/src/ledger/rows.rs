@@ -219,6 +219,16 @@ pub trait Read {
     /// # Errors
     /// See [`Self::time`].
     fn heads(&self, above: u64, limit: u64) -> Result<Vec<(u64, Signed)>, LedgerError>;
+    /// How many nodes of the log's tree, and how many transfers, there are.
+    ///
+    /// # Errors
+    /// See [`Self::time`].
+    fn log_counts(&self) -> Result<(u64, u64), LedgerError>;
+    /// Transfers that were taken down and whose blocks are still there, at most so many.
+    ///
+    /// # Errors
+    /// See [`Self::time`].
+    fn taken_down(&self, limit: usize) -> Result<Vec<TransferId>, LedgerError>;
     /// Why the operator took a transfer down.
     ///
     /// # Errors

@@ -236,8 +236,7 @@ impl Read for Sqlite {
 
     fn unsettled(&self, now: Millis, limit: usize) -> Result<Vec<TransferId>, LedgerError> {
         // These phases are final; their blocks wait for deletion.
-        let sql =
-            "SELECT id FROM transfers WHERE blocks_deleted = 0 AND (expires <= ?1 OR phase IN (2, 3, 4, 5)) LIMIT ?2";
+        let sql = "SELECT id FROM transfers WHERE blocks_deleted = 0 AND (expires <= ?1 OR phase IN (2, 3, 4, 5, 7)) LIMIT ?2";
         self.all("find what is over", sql, [Uint(now.0), Uint(limit as u64)], |row| {
             fixed(row, 0, TransferId::from_slice)
         })
@@ -334,6 +333,17 @@ impl Read for Sqlite {
     fn heads(&self, above: u64, limit: u64) -> Result<Vec<(u64, Signed)>, LedgerError> {
         let sql = "SELECT size, text, signature FROM log_heads WHERE size > ?1 ORDER BY size LIMIT ?2";
         self.all("read heads of the log", sql, params![Uint(above), Uint(limit)], read_head)
+    }
+
+    fn log_counts(&self) -> Result<(u64, u64), LedgerError> {
+        let sql = "SELECT (SELECT count(*) FROM log_nodes), (SELECT count(*) FROM transfers)";
+        let read = |row: &Row<'_>| Ok((row.get::<_, Uint>(0)?.0, row.get::<_, Uint>(1)?.0));
+        Ok(self.one("count the log's rows", sql, [], read)?.unwrap_or_default())
+    }
+
+    fn taken_down(&self, limit: usize) -> Result<Vec<TransferId>, LedgerError> {
+        let sql = "SELECT transfer FROM takedowns JOIN transfers ON id = transfer WHERE blocks_deleted = 0 LIMIT ?1";
+        self.all("find what was taken down", sql, [Uint(limit as u64)], |row| fixed(row, 0, TransferId::from_slice))
     }
 
     fn takedown(&self, id: TransferId) -> Result<Option<String>, LedgerError> {

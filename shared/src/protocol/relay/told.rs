@@ -33,6 +33,8 @@ impl Transfer {
             Phase::TakenDown => Some(EventKind::TakenDown),
         };
         end.is_none_or(|kind| of(kind).map(|event| event.time) == self.ended)
+            && (self.durable.0 > 0) == of(EventKind::FirstBlock).is_some()
+            && self.completed == of(EventKind::Completed).map(|event| event.time)
             && (self.storage == Storage::Deleted) == of(EventKind::Deleted).is_some()
             && body(EventKind::Created) == Some(self.terms.offer_digest)
             && body(EventKind::Claimed) == self.claim.as_ref().map(|claim| text_id(&claim.text))
