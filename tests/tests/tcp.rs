@@ -192,3 +192,24 @@ fn a_relay_that_falls_silent_is_missed_over_tcp_too() {
     scene.pull(&scene.buyer.over("tcp"), &push.code).run().exits(0);
     scene.is_whole();
 }
+
+#[test] // [S11.7]
+fn a_small_transfer_takes_few_round_trips() {
+    let scene = Scene::new(0);
+    data::write(scene.source.join("hello.txt"), b"hello");
+    let (seller, buyer) = (scene.seller.over("tcp"), scene.buyer.over("tcp"));
+    // The first push enrols; the second is what every later one is.
+    scene.push(&seller).run().exits(0);
+    let before = scene.proxy.turns();
+    let pushed = scene.push(&seller).arg("--new").run().exits(0);
+    let push = scene.proxy.turns() - before;
+    scene.pull(&buyer, &code_of(&pushed)).run().exits(0);
+    let pull = scene.proxy.turns() - before - push;
+    scene.is_whole();
+    // Two for the handshake, then: limits; create; append, and its blocks; complete; goodbye.
+    // That is seven; without any distance between the ends, confirmations fall between blocks and look like more.
+    assert!((5..=10).contains(&push), "a push takes {push} round trips");
+    // Two for the handshake, the second with the question what the code is for, then: claim; fetch; receipt; what the
+    // relay signs of it in its log, which may take a few; goodbye.
+    assert!((5..=14).contains(&pull), "a pull takes {pull} round trips");
+}

@@ -31,6 +31,8 @@ struct Shared {
     passed_bytes: AtomicU64,
     streams: AtomicU64,
     passed_tcp_bytes: AtomicU64,
+    turns: AtomicU64,
+    is_clients_turn: AtomicBool,
     /// Of each client, what it is to the relay.
     behind: Mutex<HashMap<SocketAddr, Arc<UdpSocket>>>,
 }
@@ -53,6 +55,8 @@ impl Proxy {
             passed_bytes: AtomicU64::new(0),
             streams: AtomicU64::new(0),
             passed_tcp_bytes: AtomicU64::new(0),
+            turns: AtomicU64::new(0),
+            is_clients_turn: AtomicBool::new(false),
             behind: Mutex::default(),
         });
         let own = shared.clone();
@@ -90,6 +94,12 @@ impl Proxy {
     /// TCP connections that were passed on.
     pub fn streams(&self) -> u64 {
         self.shared.streams.load(Ordering::SeqCst)
+    }
+
+    /// How often a client has spoken over TCP after it had heard something, all connections together: the round trips
+    /// that a run takes on a path so long that nothing else counts.
+    pub fn turns(&self) -> u64 {
+        self.shared.turns.load(Ordering::SeqCst)
     }
 
     /// Bytes of TCP connections that were passed on, both ways.

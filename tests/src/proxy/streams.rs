@@ -7,6 +7,13 @@ use std::sync::atomic::Ordering;
 
 use super::{LOOK, Shared};
 
+/// Whose bytes are passed on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Speaker {
+    Client,
+    Relay,
+}
+
 impl Shared {
     /// Takes connections until the network is gone.
     pub(super) fn accept(self: Arc<Self>, front: &TcpListener) {
@@ -35,11 +42,11 @@ impl Shared {
         self.streams.fetch_add(1, Ordering::SeqCst);
         let (Ok(back_from), Ok(back_to)) = (server.try_clone(), client.try_clone()) else { return };
         let own = self.clone();
-        std::thread::spawn(move || own.pass_bytes(back_from, back_to));
-        self.pass_bytes(client, server);
+        std::thread::spawn(move || own.pass_bytes(back_from, back_to, Speaker::Relay));
+        self.pass_bytes(client, server, Speaker::Client);
     }
 
-    fn pass_bytes(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn pass_bytes(&self, mut from: TcpStream, mut to: TcpStream, speaker: Speaker) {
         from.set_read_timeout(Some(LOOK)).expect("a timeout can be set");
         let mut piece = vec![0; 256 * 1024];
         while !self.is_over.load(Ordering::SeqCst) {
@@ -51,6 +58,10 @@ impl Shared {
                 Ok(0) => break,
                 Ok(count) => {
                     self.passed_tcp_bytes.fetch_add(count as u64, Ordering::SeqCst);
+                    let is_client = speaker == Speaker::Client;
+                    if self.is_clients_turn.swap(is_client, Ordering::SeqCst) != is_client && is_client {
+                        self.turns.fetch_add(1, Ordering::SeqCst);
+                    }
                     if to.write_all(&piece[..count]).is_err() {
                         break;
                     }
