@@ -148,7 +148,8 @@ pub(crate) fn table(style: &Style, all: &[Facts]) -> String {
     text
 }
 
-/// On a narrow screen the time is left out where cutting names is not enough; then the name of the transfer is cut, then that of the other side.
+/// On a narrow screen the time is left out where cutting names is not enough; then the name of the transfer is cut, then
+/// that of the other side; at last the name of the transfer is left out.
 fn fit(widths: &mut [usize; 7], width: usize) {
     let over = |widths: &[usize; 7]| {
         let gaps = 2 * (widths.iter().filter(|width| **width > 0).count() - 1);
@@ -160,6 +161,9 @@ fn fit(widths: &mut [usize; 7], width: usize) {
     }
     for (place, least) in NAMES.into_iter().chain(NAMES.map(|(place, _)| (place, COLUMNS_MIN))) {
         widths[place] -= over(widths).min(widths[place].saturating_sub(least));
+    }
+    if over(widths) > 0 {
+        widths[6] = 0;
     }
 }
 

@@ -162,18 +162,19 @@ fn parted(line: &str) -> (&str, &str) {
     let mut at = blanks;
     // A label ends with a gap, or fills the columns that labels have.
     let rest = &line[blanks..];
+    let mark = MARKS.iter().find(|mark| rest.starts_with(**mark));
     let label_ends = rest.match_indices(' ').find_map(|(place, _)| {
         let after = &rest[place..];
         let gap = after.len() - after.trim_start_matches(' ').len();
         let end = blanks + place + gap;
-        (gap >= 2 || visible_columns(&line[..end]) == LABEL_ENDS).then_some(end)
+        (gap >= 2 || (mark.is_none() && visible_columns(&line[..end]) == LABEL_ENDS)).then_some(end)
     });
     if let Some(end) = label_ends.filter(|end| visible_columns(&line[..*end]) <= LABEL_ENDS) {
         at = end;
         if line[at..].starts_with("\x1b[0m ") {
             at += "\x1b[0m ".len();
         }
-    } else if let Some(mark) = MARKS.iter().find(|mark| rest.starts_with(**mark)) {
+    } else if let Some(mark) = mark {
         at += mark.len();
     }
     line.split_at(at)

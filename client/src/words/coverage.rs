@@ -54,6 +54,7 @@ fn chinese_sentences_are_chinese() {
     let same = [
         "value-address",
         "value-id",
+        "value-sha256",
         "error-line",
         "hint-line",
         "moment",

@@ -1177,6 +1177,7 @@ detail-a-transfer-s-facts-are-damaged = a transfer's facts are damaged
 detail-a-transfer-s-file-is-damaged = a transfer's file is damaged
 detail-a-transfer-s-secrets-are-damaged = a transfer's secrets are damaged
 detail-a-transfer-s-secrets-are-gone = a transfer's secrets are gone
+detail-agreement = the agreement
 detail-answered-another-question = answered another question
 detail-sends-a-paper-that-is-too-long = sends a paper that is too long
 detail-sends-an-empty-paper = sends an empty paper

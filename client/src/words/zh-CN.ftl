@@ -1075,6 +1075,7 @@ detail-a-transfer-s-facts-are-damaged = 移交的状态文件已损坏
 detail-a-transfer-s-file-is-damaged = 移交的状态文件已损坏
 detail-a-transfer-s-secrets-are-damaged = 移交的密钥文件已损坏
 detail-a-transfer-s-secrets-are-gone = 移交的密钥文件已不存在
+detail-agreement = 协议
 detail-answered-another-question = 答非所问
 detail-sends-a-paper-that-is-too-long = 给出的文书过长
 detail-sends-an-empty-paper = 给出的文书是空的
