@@ -10,6 +10,7 @@ use handover_shared::fault::Fault;
 use handover_shared::ids::Millis;
 use handover_shared::keys::code::CodeError;
 use handover_shared::proof::log::LogFault;
+use handover_shared::proof::{IdentityFault, SignerFault};
 
 use crate::link::proxy::ProxyFault;
 use crate::private::Private;
@@ -138,6 +139,30 @@ pub enum Error {
         /// The block at which it failed, where there is one.
         block: Option<u64>,
     },
+    /// Whoever holds the key of this machine does not sign.
+    #[error("cannot sign: {0}")]
+    Signing(SignerFault),
+    /// A key that was given is of no use.
+    #[error("a key is of no use: {0}")]
+    BadKey(#[source] IdentityFault),
+    /// The offer is by another seller than the one that was expected.
+    #[error("the offer is by {seen}, expected {expected}")]
+    OtherSeller {
+        /// Fingerprint expected.
+        expected: String,
+        /// Fingerprint seen.
+        seen: String,
+    },
+    /// The code was used by another buyer than the one that was expected.
+    #[error("claimed by {seen}, expected {expected}")]
+    OtherBuyer {
+        /// The transfer's number here.
+        id: u64,
+        /// Fingerprint expected.
+        expected: String,
+        /// Fingerprint seen.
+        seen: String,
+    },
     /// The claim that the relay shows does not check.
     #[error("the claim does not check")]
     BadClaim,
@@ -210,6 +235,22 @@ pub enum Error {
         /// The transfer's number here.
         id: u64,
     },
+    /// A transfer is still of use to the other side: it is ended first.
+    #[error("transfer {id} is not over")]
+    StillOpen {
+        /// The transfer's number here.
+        id: u64,
+    },
+    /// This machine does not know which files were sent: it received them, they came from standard input, or the plan is
+    /// gone.
+    #[error("transfer {id} has no plan")]
+    NoPlan {
+        /// The transfer's number here.
+        id: u64,
+    },
+    /// A certificate of destruction does not check.
+    #[error("the certificate does not check: {0}")]
+    BadCertificate(&'static str),
     /// A folder belongs to no transfer of this machine.
     #[error("a folder belongs to no transfer")]
     NotOurs {

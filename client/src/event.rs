@@ -34,6 +34,8 @@ pub enum Stage {
     Signing,
     /// Reading what is there once more, to see whether it is as it was.
     Checking,
+    /// Overwriting and removing.
+    Destroying,
 }
 
 /// Why nothing moves, in a word that has a sentence in every language.

@@ -8,6 +8,7 @@
 //! | [`watch`] | what the relay tells either side about a transfer; receipts coming in |
 //! | [`verify`] | whether a folder still matches what was received or sent |
 //! | [`agreement`] | the document that the buyer must sign first, and what it says to it |
+//! | [`destroy`] | what is left of a transfer destroyed, with a certificate |
 //! | [`receipts`] | receipts kept, checked, exported |
 //! | [`record`] | the handover record: made, and checked |
 //! | [`bandwidth`] | how fast a run may go |
@@ -24,6 +25,7 @@ pub mod agreement;
 pub mod audit;
 pub mod bandwidth;
 pub mod cli;
+pub mod destroy;
 pub mod doctor;
 pub mod embedded;
 pub mod error;

@@ -180,7 +180,7 @@ pub fn verify_file(
     Ok(VerifiedFile { statement, fingerprint: signer.fingerprint(), short: receipt_short(&text), principal })
 }
 
-fn read_text(path: &Path, bytes_max: usize) -> Result<String, Error> {
+pub(crate) fn read_text(path: &Path, bytes_max: usize) -> Result<String, Error> {
     let reading = || {
         let mut bytes = Vec::new();
         File::open(path)?.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;

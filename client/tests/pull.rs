@@ -115,7 +115,7 @@ async fn a_whole_handover() {
     let look = buyer.look(&code).await.unwrap();
     assert_eq!((look.offer().summary.files, look.complete(), look.is_continued()), (3, true, false));
     assert!(look.free_bytes().unwrap() > look.needed_bytes());
-    assert!(look.seller_known_since().is_none());
+    assert_eq!(*look.acquaintance(), handover::home::parties::Acquaintance::New);
     assert!(!buyer.to.exists(), "looking leaves no trace");
     assert!(buyer.home.transfers().unwrap().is_empty());
     drop(look);

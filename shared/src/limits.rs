@@ -61,6 +61,14 @@ pub const OFFER_PADDED_BYTES: [usize; 4] = [4 * 1024, 16 * 1024, 64 * 1024, 252 
 pub const CODE_INPUT_BYTES_MAX: usize = 4 * 1024;
 /// An OpenSSH key file.
 pub const IDENTITY_FILE_BYTES_MAX: usize = 16 * 1024;
+/// Rounds of bcrypt-pbkdf that a key file may ask for before a passphrase can be tried.
+pub const PASSPHRASE_ROUNDS_MAX: u32 = 4096;
+/// Rounds of bcrypt-pbkdf for a key file that is written here; twice what `ssh-keygen` takes.
+pub const PASSPHRASE_ROUNDS: u32 = 48;
+/// A message of an ssh-agent.
+pub const AGENT_MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// Keys that an ssh-agent may list.
+pub const AGENT_KEYS_MAX: usize = 1024;
 /// A receipt sealed to the seller.
 pub const SEALED_RECEIPT_BYTES_MAX: usize = 16 * 1024;
 /// A signed agreement, or a refusal of it, sealed to the seller.

@@ -23,6 +23,8 @@ fn openssh_accepts_every_kind_of_statement_and_nothing_else() {
         (Kind::Receipt, world.receipt.to_text(), &world.buyer),
         (Kind::LogHead, common::log_head().to_text(), &relay),
         (Kind::Deletion, common::deletion().to_text(), &relay),
+        (Kind::Destruction, common::destruction(&world).to_text(), &world.seller),
+        (Kind::Witness, common::witness(&world).to_text(), &world.buyer),
     ];
     for (kind, text, signer) in statements {
         let signature = proof::sign(kind, &text, signer).unwrap();
@@ -95,6 +97,43 @@ fn other_keys_of_openssh_are_told_apart() {
     let public = run(ssh_keygen(&["-y", "-f"]).arg(&kept), "");
     let line = String::from_utf8(public.stdout).unwrap();
     assert_eq!(line.trim_end(), identity.public().to_openssh("seller@example"));
+}
+
+#[test] // [S20.2]
+fn protected_keys_are_those_of_openssh_in_both_directions() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("id");
+    run(ssh_keygen(&["-q", "-t", "ed25519", "-N", "correct horse", "-f"]).arg(&path), "");
+    let pem = fs::read_to_string(&path).unwrap();
+    assert!(matches!(Identity::of_openssh(&pem), Err(IdentityFault::Encrypted)));
+    assert!(matches!(Identity::of_protected(&pem, b"battery"), Err(IdentityFault::Passphrase)));
+    let identity = Identity::of_protected(&pem, b"correct horse").unwrap();
+    assert_eq!(Identity::peek(&pem).unwrap(), (identity.public(), proof::Protection::Passphrase));
+    let line = fs::read_to_string(path.with_extension("pub")).unwrap();
+    assert_eq!(proof::PublicIdentity::of_openssh(&line), Ok(identity.public()));
+
+    let ours = folder.path().join("ours");
+    let written = identity.to_protected("长风".as_bytes(), &mut handover_shared::keys::OsEntropy).unwrap();
+    fs::write(&ours, written.as_bytes()).unwrap();
+    private(&ours);
+    let public = run(ssh_keygen(&["-y", "-P", "长风", "-f"]).arg(&ours), "");
+    let public = String::from_utf8(public.stdout).unwrap();
+    assert_eq!(proof::PublicIdentity::of_openssh(&public), Ok(identity.public()));
+    assert!(!output(ssh_keygen(&["-y", "-P", "", "-f"]).arg(&ours), "").status.success());
+
+    // A file that asks for a day of work is refused before any of it is done.
+    let slow = with_rounds(&pem, u32::MAX);
+    assert!(matches!(Identity::of_protected(&slow, b"x"), Err(IdentityFault::TooMuchWork { seen: u32::MAX, .. })));
+}
+
+/// The same key file, asking for other work.
+fn with_rounds(pem: &str, rounds: u32) -> String {
+    let key = ssh_key::PrivateKey::from_openssh(pem).unwrap();
+    let ssh_key::Kdf::Bcrypt { salt, .. } = key.kdf() else { unreachable!("it is protected") };
+    let mut bytes = key.to_bytes().unwrap().to_vec();
+    let at = bytes.windows(salt.len()).position(|window| window == salt.as_slice()).unwrap() + salt.len();
+    bytes[at..at + 4].copy_from_slice(&rounds.to_be_bytes());
+    ssh_key::PrivateKey::from_bytes(&bytes).unwrap().to_openssh(ssh_key::LineEnding::LF).unwrap().to_string()
 }
 
 fn openssh_accepts(namespace: &str, text: &str, signature: &str, signer: &Identity) -> bool {

@@ -49,6 +49,8 @@ pub(crate) struct Everywhere {
     pub(crate) transport: TransportWord,
     #[arg(long, global = true, value_name = "proxy", value_parser = values::proxy)]
     pub(crate) proxy: Option<ProxyWord>,
+    #[arg(long, global = true, value_name = "file")]
+    pub(crate) passphrase_file: Option<PathBuf>,
     #[arg(short, long, global = true, action = ArgAction::Help)]
     help: Option<bool>,
     #[arg(short = 'V', long, action = ArgAction::Version)]
@@ -113,6 +115,14 @@ pub(crate) enum Command {
     Receipt(ReceiptCommand),
     Verify(VerifyArgs),
     Record(RecordArgs),
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Destroy(DestroyArgs),
+    Witness {
+        #[arg(value_name = "file")]
+        file: PathBuf,
+        #[arg(long)]
+        present: bool,
+    },
     #[command(subcommand, subcommand_required = true)]
     Audit(AuditCommand),
     #[command(subcommand, subcommand_required = true)]
@@ -173,6 +183,8 @@ pub(crate) struct PushArgs {
     pub(crate) new: bool,
     #[arg(long = "as", value_name = "name")]
     pub(crate) name: Option<String>,
+    #[arg(long, value_name = "fingerprint", value_parser = values::fingerprint)]
+    pub(crate) expect_buyer: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -201,6 +213,8 @@ pub(crate) struct PullArgs {
     pub(crate) code_file: Option<PathBuf>,
     #[arg(long, value_name = "relay", value_parser = values::relay)]
     pub(crate) relay: Option<RelayWord>,
+    #[arg(long, value_name = "fingerprint", value_parser = values::fingerprint)]
+    pub(crate) expect_seller: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -209,6 +223,32 @@ pub(crate) struct ResumeArgs {
     pub(crate) id: Option<u64>,
     #[arg(long, value_name = "limit", value_parser = values::bandwidth)]
     pub(crate) bwlimit: Option<Timetable>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DestroyArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<DestroyCommand>,
+    #[arg(value_name = "id", required = true)]
+    pub(crate) id: Option<u64>,
+    #[arg(long)]
+    pub(crate) source: bool,
+    #[arg(long, value_name = "text", requires = "source")]
+    pub(crate) confirm: Option<String>,
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    #[arg(long, value_name = "text")]
+    pub(crate) reason: Option<String>,
+    #[arg(long, value_name = "dir")]
+    pub(crate) certificate: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DestroyCommand {
+    Verify {
+        #[arg(value_name = "file")]
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -302,10 +342,18 @@ pub(crate) enum IdentityCommand {
     Show,
     Create(NameArgs),
     Import {
-        #[arg(value_name = "file")]
-        file: PathBuf,
+        #[arg(value_name = "file", required_unless_present = "agent")]
+        file: Option<PathBuf>,
+        #[arg(long, value_name = "fingerprint", num_args = 0..=1, conflicts_with = "file", value_parser = values::fingerprint)]
+        agent: Option<Option<String>>,
         #[command(flatten)]
         names: NameArgs,
+    },
+    Passphrase {
+        #[arg(long, value_name = "file")]
+        new_passphrase_file: Option<PathBuf>,
+        #[arg(long, conflicts_with = "new_passphrase_file")]
+        remove: bool,
     },
 }
 

@@ -306,6 +306,13 @@ mod tests {
             &["record", "verify", "r.html", "--seller", "SHA256:xqC22gVeMJaTgauqkq+afh79H60yYGH4XMQDkUahQk0"],
             &["demo", "--size", "64M", "--files", "3", "--keep"],
             &["completions", "zsh"],
+            &["identity", "import", "--agent"],
+            &["identity", "import", "f", "--passphrase-file", "p"],
+            &["identity", "passphrase", "--remove"],
+            &["destroy", "7"],
+            &["destroy", "7", "--source", "--confirm", "destroy source 7", "--reason", "r", "--certificate", "d", "-y"],
+            &["destroy", "verify", "f"],
+            &["witness", "f", "--present"],
             &["verify", "d"],
             &["verify", "d", "--id", "3", "--all"],
         ] {

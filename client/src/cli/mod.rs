@@ -5,7 +5,7 @@
 //! | `args`, `values`, `argv`, `config`, `usage`, `help` | the command line, its defaults, its faults, its help |
 //! | `commands` | one function for each command |
 //! | `report`, `json`, `progress` | events of a run as sentences, as objects, as moving lines |
-//! | `show`, `status`, `diagnosis`, `verdicts`, `qr`, `time`, `units`, `style` | facts as text; pure |
+//! | `show`, `status`, `diagnosis`, `verdicts`, `certificates`, `keys`, `qr`, `time`, `units`, `style` | facts as text; pure |
 //! | `problem`, `refusal` | errors as message, hint and exit code |
 //! | `screen`, `ask`, `code_input`, `secretive` | the terminal: what goes out, what comes in, what must not be shown |
 //! | `signals`, `log` | what the system and the developer want |
@@ -14,6 +14,7 @@
 mod args;
 mod argv;
 mod ask;
+mod certificates;
 mod code_input;
 mod commands;
 mod config;
@@ -23,6 +24,7 @@ mod diagnosis;
 mod golden;
 mod help;
 mod json;
+mod keys;
 mod log;
 mod problem;
 mod progress;
@@ -69,6 +71,12 @@ use crate::link::network::TransportChoice;
 use crate::link::proxy::{self, Proxies};
 use crate::stop::{self, Stop};
 use crate::words::{Language, Words};
+
+/// A transfer with everything that can be known.
+#[cfg(test)]
+pub(crate) fn golden_facts(role: crate::home::transfers::Role) -> crate::home::transfers::Facts {
+    golden::facts(role)
+}
 
 /// Every key of `words/` that no source names as a whole: help texts, names of values and what they have to look like.
 #[cfg(test)]
@@ -137,12 +145,20 @@ pub(crate) struct Context {
     explicit_home: Option<PathBuf>,
     transport: TransportChoice,
     proxies: Proxies,
+    passphrase_file: Option<PathBuf>,
 }
 
 impl Context {
     /// This machine's files.
     pub(crate) fn home(&self) -> Result<Home, Error> {
-        Ok(Home::open(self.explicit_home.as_deref())?.reaching(self.transport, self.proxies.clone()))
+        let unlock = ask::Opener::new(self.asker.clone(), self.passphrase_file.clone());
+        let home = Home::open(self.explicit_home.as_deref())?.reaching(self.transport, self.proxies.clone());
+        Ok(home.unlocked_by(Arc::new(unlock)))
+    }
+
+    /// Gives the passphrase of a key that is not this machine's yet.
+    pub(crate) fn opener(&self) -> ask::Opener {
+        ask::Opener::new(self.asker.clone(), self.passphrase_file.clone())
     }
 
     /// How things look.
@@ -301,7 +317,9 @@ async fn dispatch(cli: Cli, screen: Arc<Screen>, variables: Variables, path: &st
     let asker = Arc::new(Asker::new(screen.clone(), presence, signals.clone()));
     let proxies = proxies(everywhere.proxy, &variables);
     let (explicit_home, transport) = (everywhere.home, everywhere.transport.into());
-    let context = Context { screen, report, asker, variables, stop, signals, explicit_home, transport, proxies };
+    let passphrase_file = everywhere.passphrase_file;
+    let context =
+        Context { screen, report, asker, variables, stop, signals, explicit_home, transport, proxies, passphrase_file };
     context.report.object(json::started(path, time::now()));
     let ticking = tokio::spawn(tick(context.report.clone()));
     let result = Box::pin(commands::run(command, &context)).await;

@@ -92,6 +92,7 @@ pub(crate) fn of(error: &Error, side: Option<Role>, style: &Style) -> Problem {
         | Error::BadRecord { .. }
         | Error::RecordForm { .. }
         | Error::BadAgreement(_)
+        | Error::BadCertificate(_)
         | Error::Disk { .. }
         | Error::Space { .. }
         | Error::Conflicts { .. }
@@ -100,10 +101,15 @@ pub(crate) fn of(error: &Error, side: Option<Role>, style: &Style) -> Problem {
         | Error::State { .. }
         | Error::JournalBehind { .. }
         | Error::Internal(_) => of_local(error, style),
+        Error::Signing(_) | Error::BadKey(_) | Error::OtherSeller { .. } | Error::OtherBuyer { .. } => {
+            super::keys::problem(error, style)
+        }
         Error::NoSuchTransfer { .. }
         | Error::NotWhole { .. }
         | Error::NoFolder { .. }
         | Error::NotOurs { .. }
+        | Error::StillOpen { .. }
+        | Error::NoPlan { .. }
         | Error::NoReceipt { .. }
         | Error::Held { .. }
         | Error::AnswerNeeded { .. }
@@ -304,6 +310,12 @@ fn of_local(error: &Error, style: &Style) -> Problem {
             t!(words, "problem-bad-agreement", detail = detail(error, style)),
             t!(words, "hint-bad-agreement"),
         ),
+        Error::BadCertificate(_) => (
+            "certificate-invalid",
+            Exit::Altered,
+            t!(words, "problem-bad-certificate", detail = detail(error, style)),
+            t!(words, "hint-bad-certificate"),
+        ),
         Error::Disk { path, source, .. } => {
             let full = matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
             let (code, hint) = match full {
@@ -373,6 +385,15 @@ fn of_run(error: &Error, style: &Style) -> Problem {
             t!(words, "problem-not-ours", path = shown_path(path.reveal())),
             t!(words, "hint-not-ours"),
         ),
+        Error::StillOpen { id } => (
+            "still-open",
+            Exit::Failed,
+            t!(words, "problem-still-open", id = id.to_string()),
+            t!(words, "hint-still-open", id = id.to_string()),
+        ),
+        Error::NoPlan { id } => {
+            ("no-plan", Exit::Failed, t!(words, "problem-no-plan", id = id.to_string()), t!(words, "hint-no-plan"))
+        }
         Error::NotWhole { id } => (
             "not-whole",
             Exit::Failed,
@@ -419,6 +440,7 @@ fn detail(error: &Error, style: &Style) -> String {
         | Error::RelayMisbehaved(what)
         | Error::BadReceipt(what)
         | Error::BadAgreement(what)
+        | Error::BadCertificate(what)
         | Error::BadRecord { what, .. } => said(what, style),
         Error::Disk { doing, .. } => said(doing, style),
         Error::State { what, source: None, .. } => said(what, style),

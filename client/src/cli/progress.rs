@@ -122,6 +122,7 @@ pub(crate) fn stage_name(style: &Style, stage: Stage) -> String {
         Stage::Placing => t!(words, "stage-placing"),
         Stage::Signing => t!(words, "stage-signing"),
         Stage::Checking => t!(words, "stage-checking"),
+        Stage::Destroying => t!(words, "stage-destroying"),
     }
 }
 

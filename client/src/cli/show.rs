@@ -8,6 +8,7 @@ use super::time::moment;
 use super::units::size;
 use crate::audit::DeletionFacts;
 use crate::event::{AgreementFacts, ExceptionReason, ReceiptFacts, RefusalFacts, Scanned};
+use crate::home::parties::Acquaintance;
 use crate::private::escaped;
 use crate::t;
 
@@ -200,7 +201,7 @@ pub(crate) struct OfferView<'a> {
     pub(crate) seller_name: &'a str,
     pub(crate) organisation: Option<&'a str>,
     pub(crate) fingerprint: &'a str,
-    pub(crate) known_since: Option<Millis>,
+    pub(crate) known: &'a Acquaintance,
     pub(crate) sealed: Millis,
     pub(crate) expires: Millis,
     pub(crate) label: &'a str,
@@ -237,10 +238,7 @@ pub(crate) fn offer(style: &Style, offer: &OfferView<'_>) -> String {
     {
         text.push_str(&more(style, &who(offer.seller_name)));
     }
-    let known = match offer.known_since {
-        Some(since) => t!(words, "key-known", when = moment(style, since)),
-        None => style.tone(Tone::Notable, &t!(words, "key-new")),
-    };
+    let known = super::keys::acquaintance(style, offer.known);
     text.push_str(&row(style, &t!(words, "label-key"), offer.fingerprint));
     text.push_str(&more(style, &known));
     if !offer.label.is_empty() {

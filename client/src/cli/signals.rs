@@ -87,6 +87,7 @@ async fn listen(working: Arc<AtomicUsize>, stopper: Stopper, report: Arc<Report>
 fn interrupted(asked: &mut bool, working: &AtomicUsize, stopper: &Stopper, report: &Report) {
     let can_stop = working.load(Ordering::SeqCst) > 0;
     if *asked || !can_stop {
+        super::ask::show_again();
         report.screen.clear();
         report.screen.say_always("\n");
         std::process::exit(i32::from(Exit::Interrupted.number()));

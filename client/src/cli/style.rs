@@ -58,6 +58,11 @@ impl Style {
         Self { words: Arc::new(Words::new(language)), zone: TimeZone::UTC, width: WIDTH_DEFAULT, paint: Paint::Plain }
     }
 
+    /// The same without colour, for what is kept in a file.
+    pub(crate) fn unpainted(&self) -> Self {
+        Self { words: self.words.clone(), zone: self.zone.clone(), width: self.width, paint: Paint::Plain }
+    }
+
     /// A text in its tone.
     pub(crate) fn tone(&self, tone: Tone, text: &str) -> String {
         if self.paint == Paint::Plain {

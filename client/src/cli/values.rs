@@ -4,6 +4,7 @@
 use handover_shared::ids::Digest;
 use handover_shared::invite::Invite;
 use handover_shared::keys::code::RelayAddress;
+use handover_shared::proof::{Fingerprint, PublicIdentity};
 
 use crate::bandwidth::Timetable;
 use crate::link::proxy::Proxy;
@@ -78,9 +79,13 @@ pub(crate) fn address(text: &str) -> Result<RelayAddress, NotUnderstood> {
     text.parse().or(Err(NotUnderstood))
 }
 
-/// Reads `SHA256:…`, the fingerprint of a key.
+/// Reads `SHA256:…`, the fingerprint of a key, or a whole public key `ssh-ed25519 AAAA…`.
 pub(crate) fn fingerprint(text: &str) -> Result<String, NotUnderstood> {
-    let read: Result<handover_shared::proof::Fingerprint, _> = text.parse();
+    let text = text.trim();
+    if let Ok(key) = PublicIdentity::of_openssh(text) {
+        return Ok(key.fingerprint());
+    }
+    let read: Result<Fingerprint, _> = text.parse();
     read.map(|fingerprint| fingerprint.to_string()).or(Err(NotUnderstood))
 }
 

@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use handover_shared::keys::{Entropy, OsEntropy};
 use handover_shared::limits::LABEL_CHARS_MAX;
-use handover_shared::proof::Identity;
+use handover_shared::proof::{Identity, Protection, PublicIdentity};
 use handover_shared::tls::LinkSecret;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::signing::{self, SigningKey, Unlock};
 use super::{Home, read_private, write_private};
 use crate::error::Error;
 
@@ -17,7 +18,7 @@ const KEY_BYTES_MAX: u64 = 16 * 1024;
 /// A signing key and how its owner wants to be called.
 pub struct Owner {
     /// Signs statements.
-    pub identity: Identity,
+    pub identity: SigningKey,
     /// Shown to the other side.
     pub name: String,
     /// Shown to the other side.
@@ -39,25 +40,25 @@ impl Home {
         self.state_folder().join("identity")
     }
 
+    /// Instead of the key file: the public half of a key that an ssh-agent holds.
+    fn agent_file(&self) -> PathBuf {
+        self.state_folder().join("identity.agent")
+    }
+
     fn named_file(&self) -> PathBuf {
         self.state_folder().join("identity.toml")
     }
 
-    /// The identity of this machine, if it has one.
+    /// The identity of this machine, if it has one. A protected key is opened when it signs, or by
+    /// [`SigningKey::unlock`].
     ///
     /// # Errors
     /// [`Error::Disk`], [`Error::State`] when the files are damaged.
     pub fn identity(&self) -> Result<Option<Owner>, Error> {
-        let path = self.identity_file();
-        let Some(pem) = read_private(&path, KEY_BYTES_MAX)?.map(Zeroizing::new) else { return Ok(None) };
-        let damaged = |source: Box<dyn std::error::Error + Send + Sync>| Error::State {
-            what: "the identity cannot be read",
-            path: path.clone(),
-            source: Some(source),
-        };
-        let text = std::str::from_utf8(&pem).map_err(|error| damaged(error.into()))?;
-        let identity = Identity::of_openssh(text).map_err(|error| damaged(error.into()))?;
-        let named = match read_private(&self.named_file(), KEY_BYTES_MAX)? {
+        let Some(identity) = self.signing_key()? else { return Ok(None) };
+        let path = self.named_file();
+        let damaged = |source| damaged(path.clone(), source);
+        let named = match read_private(&path, KEY_BYTES_MAX)? {
             None => Named { name: default_name(), organisation: None },
             Some(bytes) => {
                 let text = String::from_utf8(bytes).map_err(|error| damaged(error.into()))?;
@@ -65,6 +66,34 @@ impl Home {
             }
         };
         Ok(Some(Owner { identity, name: named.name, organisation: named.organisation, is_new: false }))
+    }
+
+    fn signing_key(&self) -> Result<Option<SigningKey>, Error> {
+        let (path, agent_path) = (self.identity_file(), self.agent_file());
+        if let Some(pem) = read_private(&path, KEY_BYTES_MAX)?.map(Zeroizing::new) {
+            let text = std::str::from_utf8(&pem).map_err(|error| damaged(path.clone(), error.into()))?;
+            let (public, protection) = Identity::peek(text).map_err(|fault| damaged(path.clone(), fault.into()))?;
+            return Ok(Some(match protection {
+                Protection::Passphrase => {
+                    SigningKey::protected(public, Zeroizing::new(text.to_owned()), self.lock().clone())
+                }
+                Protection::None => {
+                    SigningKey::open(Identity::of_openssh(text).map_err(|fault| damaged(path, fault.into()))?)
+                }
+            }));
+        }
+        let Some(line) = read_private(&agent_path, KEY_BYTES_MAX)? else { return Ok(None) };
+        let text = String::from_utf8(line).map_err(|error| damaged(agent_path.clone(), error.into()))?;
+        let public = PublicIdentity::of_openssh(&text).map_err(|fault| damaged(agent_path, fault.into()))?;
+        Ok(Some(SigningKey::with_agent(public)))
+    }
+
+    /// Makes sure that the identity can sign, if there is one: what it needs is asked for now, and once.
+    ///
+    /// # Errors
+    /// As [`SigningKey::unlock`] and [`Home::identity`].
+    pub fn unlock(&self) -> Result<(), Error> {
+        self.identity()?.map_or(Ok(()), |owner| owner.identity.unlock())
     }
 
     /// The identity of this machine; made, with a name taken from the system, if there is none yet.
@@ -83,35 +112,88 @@ impl Home {
     /// # Errors
     /// [`Error::Disk`]; [`Error::State`] if there is one already.
     pub fn create_identity(&self, name: Option<&str>, organisation: Option<&str>) -> Result<Owner, Error> {
-        let name = name.map_or_else(default_name, cut);
-        let identity = Identity::generate(&mut OsEntropy, &name);
-        self.store_identity(identity, name, organisation.map(cut))
+        self.refuse_second()?;
+        let comment = name.map_or_else(default_name, cut);
+        let identity = Identity::generate(&mut OsEntropy, &comment);
+        self.store_named(name, organisation)?;
+        write_private(&self.identity_file(), identity.to_openssh().as_bytes())?;
+        self.new_owner()
     }
 
-    /// Takes an existing OpenSSH Ed25519 key as the identity.
+    /// Takes an existing OpenSSH Ed25519 key as the identity. One that needs a passphrase goes on needing it, and is
+    /// opened once here.
     ///
     /// # Errors
-    /// [`Error::State`] if the key cannot be used or there is an identity already, [`Error::Disk`].
-    pub fn import_identity(&self, pem: &str, name: Option<&str>, organisation: Option<&str>) -> Result<Owner, Error> {
-        let identity = Identity::of_openssh(pem).map_err(|error| Error::State {
-            what: "the key cannot be imported",
-            path: self.identity_file(),
-            source: Some(error.into()),
-        })?;
-        self.store_identity(identity, name.map_or_else(default_name, cut), organisation.map(cut))
+    /// [`Error::BadKey`] if the key cannot be used, [`Error::Signing`] if the passphrase does not fit, [`Error::State`] if
+    /// there is an identity already, [`Error::Disk`].
+    pub fn import_identity(
+        &self,
+        pem: &str,
+        unlock: &dyn Unlock,
+        name: Option<&str>,
+        organisation: Option<&str>,
+    ) -> Result<Owner, Error> {
+        self.refuse_second()?;
+        let (_, protection) = Identity::peek(pem).map_err(Error::BadKey)?;
+        if protection == Protection::Passphrase {
+            signing::ask(unlock, |passphrase| Identity::of_protected(pem, passphrase.as_bytes()))?;
+        } else {
+            Identity::of_openssh(pem).map_err(Error::BadKey)?;
+        }
+        self.store_named(name, organisation)?;
+        write_private(&self.identity_file(), pem.as_bytes())?;
+        self.new_owner()
     }
 
-    fn store_identity(&self, identity: Identity, name: String, organisation: Option<String>) -> Result<Owner, Error> {
+    /// Takes a key that an ssh-agent holds as the identity.
+    ///
+    /// # Errors
+    /// [`Error::State`] if there is an identity already, [`Error::Disk`].
+    pub fn adopt_identity(
+        &self,
+        key: &PublicIdentity,
+        name: Option<&str>,
+        organisation: Option<&str>,
+    ) -> Result<Owner, Error> {
+        self.refuse_second()?;
+        self.store_named(name, organisation)?;
+        write_private(&self.agent_file(), key.to_openssh("").as_bytes())?;
+        self.new_owner()
+    }
+
+    /// Protects the key file with another passphrase, or with none. What was in it is overwritten, as far as the file
+    /// system honours it.
+    ///
+    /// # Errors
+    /// [`Error::State`] if the key is not the one of the file; [`Error::BadKey`]; [`Error::Disk`].
+    pub fn protect_identity(&self, key: &Identity, new: Option<&str>) -> Result<(), Error> {
         let path = self.identity_file();
-        if path.exists() {
-            return Err(Error::State { what: "there is an identity already", path, source: None });
+        if self.signing_key()?.map(|kept| kept.public()) != Some(key.public()) || !path.exists() {
+            return Err(Error::State { what: "there is no key file", path, source: None });
         }
-        let pem = identity.to_openssh();
-        let named = toml::to_string(&Named { name: name.clone(), organisation: organisation.clone() })
-            .map_err(|error| Error::Internal(error.to_string()))?;
-        write_private(&self.named_file(), named.as_bytes())?;
-        write_private(&path, pem.as_bytes())?;
-        Ok(Owner { identity, name, organisation, is_new: true })
+        let written = match new {
+            Some(passphrase) => key.to_protected(passphrase.as_bytes(), &mut OsEntropy).map_err(Error::BadKey)?,
+            None => key.to_openssh(),
+        };
+        super::replace_secret(&path, written.as_bytes())
+    }
+
+    fn refuse_second(&self) -> Result<(), Error> {
+        match [self.identity_file(), self.agent_file()].into_iter().find(|path| path.exists()) {
+            Some(path) => Err(Error::State { what: "there is an identity already", path, source: None }),
+            None => Ok(()),
+        }
+    }
+
+    fn store_named(&self, name: Option<&str>, organisation: Option<&str>) -> Result<(), Error> {
+        let named = Named { name: name.map_or_else(default_name, cut), organisation: organisation.map(cut) };
+        let text = toml::to_string(&named).map_err(|error| Error::Internal(error.to_string()))?;
+        write_private(&self.named_file(), text.as_bytes())
+    }
+
+    fn new_owner(&self) -> Result<Owner, Error> {
+        let owner = self.identity()?.ok_or_else(|| Error::Internal("the identity was not kept".into()))?;
+        Ok(Owner { is_new: true, ..owner })
     }
 
     /// The key this machine's connections carry when it is a seller; made at first use.
@@ -136,6 +218,10 @@ impl Home {
         };
         LinkSecret::of_seed(seed).map_err(|error| Error::Internal(error.to_string()))
     }
+}
+
+fn damaged(path: PathBuf, source: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::State { what: "the identity cannot be read", path, source: Some(source) }
 }
 
 fn cut(text: &str) -> String {

@@ -2,7 +2,8 @@
 //!
 //! | file below the state folder | what |
 //! |---|---|
-//! | `identity` | the long-term signing key, OpenSSH format |
+//! | `identity` | the long-term signing key, OpenSSH format; with or without a passphrase |
+//! | `identity.agent` | instead of it: the public half of a key that an ssh-agent holds |
 //! | `identity.toml` | name and organisation shown with it |
 //! | `link.key` | the seed of the key that authenticates connections of this machine as a seller |
 //! | `relays.toml` | the relay book |
@@ -12,9 +13,12 @@
 //!
 //! Folders are 0700, files 0600, and a file is replaced whole: written beside, synced, renamed.
 
+pub mod agent;
 pub(crate) mod checked;
 pub mod identity;
+pub mod parties;
 pub mod relays;
+pub mod signing;
 pub(crate) mod told;
 pub mod transfers;
 
@@ -26,6 +30,8 @@ use crate::error::Error;
 use crate::link::network::{Network, TransportChoice};
 use crate::link::proxy::Proxies;
 
+use signing::{Lock, Unlock};
+
 /// The environment variable that puts state and configuration into one folder.
 pub const HOME_VARIABLE: &str = "HANDOVER_HOME";
 
@@ -35,6 +41,7 @@ pub struct Home {
     state: PathBuf,
     config: PathBuf,
     network: Network,
+    lock: Lock,
 }
 
 impl Home {
@@ -53,7 +60,7 @@ impl Home {
         let state =
             fs::canonicalize(&state).map_err(|source| Error::disk("opening the state folder", &state, source))?;
         let network = Network::new(TransportChoice::Auto, Proxies::default(), Some(state.join("reached.toml")));
-        Ok(Self { state, config, network })
+        Ok(Self { state, config, network, lock: Lock::default() })
     }
 
     /// The same files, with relays reached over these transports and through these proxies.
@@ -66,6 +73,16 @@ impl Home {
     /// How relays are reached.
     pub fn network(&self) -> &Network {
         &self.network
+    }
+
+    /// Asks this one for the passphrase when a protected key has to sign.
+    #[must_use]
+    pub fn unlocked_by(self, unlock: std::sync::Arc<dyn Unlock>) -> Self {
+        Self { lock: Lock::new(unlock), ..self }
+    }
+
+    fn lock(&self) -> &Lock {
+        &self.lock
     }
 
     /// The folder of everything that must survive.
@@ -129,6 +146,19 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         sync_folder(path.parent().unwrap_or(Path::new(".")))
     })();
     written.map_err(|source| Error::disk("writing", path, source))
+}
+
+/// Replaces a file that holds a secret; the old file's bytes are overwritten, as far as the file system honours it.
+pub(crate) fn replace_secret(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    // The old inode is opened before the rename takes its name away, and overwritten after the new one is safe.
+    let old = private_options().write(true).open(path).ok();
+    write_private(path, bytes)?;
+    let Some(mut old) = old else { return Ok(()) };
+    let wiped = old.metadata().and_then(|meta| {
+        old.write_all(&vec![0u8; meta.len() as usize])?;
+        old.sync_all()
+    });
+    wiped.map_err(|source| Error::disk("wiping the old secrets", path, source))
 }
 
 /// Reads a whole file of this machine; `None` if it is not there. Refuses one that is absurdly large.

@@ -392,17 +392,7 @@ impl Held {
         let path = self.file("secrets");
         let body = Zeroizing::new(codec::encode(secrets));
         let bytes = Zeroizing::new(checked::file(&body));
-        // The old inode is opened before the rename takes its name away, and overwritten after the new one is safe.
-        let old = private_options().write(true).open(&path).ok();
-        write_private(&path, &bytes)?;
-        if let Some(mut old) = old {
-            let wiped = old.metadata().and_then(|meta| {
-                std::io::Write::write_all(&mut old, &vec![0u8; meta.len() as usize])?;
-                old.sync_all()
-            });
-            wiped.map_err(|source| Error::disk("wiping the old secrets", &path, source))?;
-        }
-        Ok(())
+        super::replace_secret(&path, &bytes)
     }
 
     /// Wipes all secrets, if there still are any, but what papers need: their key, and the buyer's link key.

@@ -10,12 +10,13 @@ use handover_shared::keys::Secret;
 use handover_shared::keys::code::Code;
 use handover_shared::keys::hybrid::{self, HybridSecret};
 use handover_shared::keys::schedule::{CodeKeys, ContentKey, open_envelope};
-use handover_shared::proof::{self, Channel, ClaimText, Fingerprint, Identity, Kind, OpenedOffer};
+use handover_shared::proof::{self, Channel, ClaimText, Fingerprint, Kind, OpenedOffer, Signer};
 use handover_shared::protocol::message::{Claim, Released};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
 use crate::home::Home;
+use crate::home::signing::{SigningKey, unsigned};
 use crate::home::transfers::Secrets;
 
 /// How the relay finds the transfer of a code.
@@ -27,7 +28,7 @@ pub(super) fn locator_of(code: &Code) -> Locator {
 pub(super) struct Claiming {
     keys: CodeKeys,
     hybrid: HybridSecret,
-    identity: Identity,
+    identity: SigningKey,
     offer: Arc<OpenedOffer>,
     link_key: LinkKey,
     bundle: Bundle,
@@ -51,7 +52,7 @@ impl Claiming {
     /// The claim for a connection, its text, and the identity's signature.
     ///
     /// # Errors
-    /// [`Error::Internal`] if signing fails, which it does for no key of this machine.
+    /// [`Error::Signing`] if whoever holds the key does not sign.
     pub fn claim(
         &self,
         channel: [u8; 32],
@@ -71,8 +72,7 @@ impl Claiming {
             time: now.into(),
         }
         .to_text();
-        let sign =
-            |by: &Identity| proof::sign(Kind::Claim, &text, by).map_err(|fault| Error::Internal(fault.to_string()));
+        let sign = |by: &dyn Signer| proof::sign(Kind::Claim, &text, by).map_err(unsigned);
         let (identity_signature, claim_signature) = (sign(&self.identity)?, sign(self.keys.claim.identity())?);
         let hybrid_key = self.hybrid.public().as_bytes().to_vec();
         let signature = identity_signature.clone();

@@ -275,6 +275,18 @@ impl Dir {
         time_set(rustix::fs::futimens(&self.0, &timestamps(mtime)))
     }
 
+    /// Whether a name is that of a file that is held open.
+    pub fn is(&self, name: &[u8], file: &File) -> io::Result<bool> {
+        let (named, held) = (rustix::fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW), rustix::fs::fstat(file)?);
+        match named {
+            Err(Errno::NOENT) => Ok(false),
+            named => {
+                let named = named?;
+                Ok((named.st_dev, named.st_ino) == (held.st_dev, held.st_ino))
+            }
+        }
+    }
+
     /// Permission bits, and those above them.
     pub fn mode(&self) -> io::Result<u32> {
         Ok(rustix::fs::fstat(&self.0)?.st_mode & 0o7777)

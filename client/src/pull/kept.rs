@@ -49,6 +49,8 @@ pub(crate) enum Kept {
     Agreement,
     /// The buyer's refusal of it.
     Refusal,
+    /// The certificate of a destruction on this machine.
+    Destruction,
 }
 
 impl Kept {
@@ -61,6 +63,7 @@ impl Kept {
             Self::Receipt => ("receipt.txt", "receipt.sig"),
             Self::Agreement => ("agreement.txt", "agreement.sig"),
             Self::Refusal => ("refusal.txt", "refusal.sig"),
+            Self::Destruction => ("destruction.txt", "destruction.sig"),
         }
     }
 }

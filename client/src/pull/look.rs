@@ -28,6 +28,7 @@ use super::{Decide, TakeOptions, Taken};
 use crate::error::Error;
 use crate::event::{Event, Observer, Stage};
 use crate::home::Home;
+use crate::home::parties::Acquaintance;
 use crate::home::transfers::{Facts, Folder, Held, Role, State};
 use crate::link::network::Network;
 use crate::link::{Relay, unexpected};
@@ -57,7 +58,7 @@ pub struct Look {
     pub(super) destination: PathBuf,
     pub(super) to_stdout: bool,
     pub(super) needed_bytes: u64,
-    known_since: Option<Millis>,
+    acquaintance: Acquaintance,
     /// The document, once it was got.
     pub(super) document: Option<Vec<u8>>,
     /// What the person has agreed to.
@@ -125,7 +126,7 @@ pub async fn look(
         return Err(Error::NotOneFile);
     }
     Ok(Look {
-        known_since: known_since(home, &offer, None)?,
+        acquaintance: acquaintance(home, &offer, None)?,
         needed_bytes: offer.summary.bytes.unwrap_or(0).saturating_add(SPARE_BYTES),
         home: home.clone(),
         origin: Origin::Fresh(Box::new(fresh)),
@@ -188,7 +189,7 @@ fn continued(
         Some(Checkpoint { stage: Kept::Whole(_), .. }) => offer.summary.bytes.unwrap_or(0),
     };
     Ok(Look {
-        known_since: known_since(home, &offer, Some(facts.id))?,
+        acquaintance: acquaintance(home, &offer, Some(facts.id))?,
         needed_bytes: offer.summary.bytes.unwrap_or(0).saturating_sub(done_bytes).saturating_add(SPARE_BYTES),
         home: home.clone(),
         origin: Origin::Continued(Box::new(Continued { held, facts, checkpoint })),
@@ -279,18 +280,11 @@ fn other_relay(address: &RelayAddress, seen: &LinkKey, offer: &OpenedOffer) -> E
     }
 }
 
-/// Since when this machine knows the seller's key.
-fn known_since(home: &Home, offer: &OpenedOffer, except: Option<u64>) -> Result<Option<Millis>, Error> {
-    let fingerprint = offer.seller.fingerprint();
-    let mut since = None;
-    for folder in home.transfers()? {
-        let facts = folder.facts()?;
-        let is_known = facts.role == Role::Buyer && facts.peer_fingerprint.as_ref() == Some(&fingerprint);
-        if is_known && Some(facts.id) != except {
-            since = since.into_iter().chain([Millis(facts.created_ms)]).min();
-        }
-    }
-    Ok(since)
+/// What this machine knows of the seller's key.
+fn acquaintance(home: &Home, offer: &OpenedOffer, except: Option<u64>) -> Result<Acquaintance, Error> {
+    let summary = &offer.summary;
+    let name = summary.organisation.as_deref().unwrap_or(&summary.seller_name);
+    home.acquaintance(Role::Buyer, &offer.seller.fingerprint(), name, except)
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {
@@ -337,9 +331,21 @@ impl Look {
         if self.to_stdout { None } else { free_below(&self.destination) }
     }
 
-    /// Since when this machine knows the seller's key from other transfers.
-    pub fn seller_known_since(&self) -> Option<Millis> {
-        self.known_since
+    /// Whether this machine knows the seller's key from other transfers.
+    pub fn acquaintance(&self) -> &Acquaintance {
+        &self.acquaintance
+    }
+
+    /// Refuses every other seller than this one; nothing has been claimed yet. [S20.5]
+    ///
+    /// # Errors
+    /// [`Error::OtherSeller`].
+    pub fn expect_seller(&self, expected: &str) -> Result<(), Error> {
+        let seen = self.offer.seller.fingerprint();
+        if seen == expected {
+            return Ok(());
+        }
+        Err(Error::OtherSeller { expected: expected.to_owned(), seen })
     }
 
     /// Whether everything was durable at the relay when it was last asked.

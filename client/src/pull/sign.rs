@@ -16,6 +16,7 @@ use super::kept::{self, Kept};
 use crate::error::Error;
 use crate::home;
 use crate::home::identity::Owner;
+use crate::home::signing::unsigned;
 use crate::home::transfers::Folder;
 
 /// An archive whose seal is the signature of the offer's seller, over the very numbers and root that were computed here.
@@ -101,7 +102,7 @@ pub(super) fn sign(
         verified: Verified::All,
     }
     .to_text();
-    let signature = proof::sign(Kind::Receipt, &text, &owner.identity).map_err(internal)?;
+    let signature = proof::sign(Kind::Receipt, &text, &owner.identity).map_err(unsigned)?;
     kept::write_statement(folder, Kept::Seal, &sealed.tail.seal_text, &sealed.tail.seal_signature)?;
     kept::write_statement(folder, Kept::Receipt, &text, &signature)?;
     kept::write_outcome(folder, tally)?;

@@ -55,6 +55,7 @@ use crate::private::Private;
 use crate::stop;
 
 pub use plan::{Origin, Planned};
+pub(crate) use scan::mtime_of;
 pub use story::{push, push_from, resume};
 
 /// Something to push.
@@ -136,6 +137,8 @@ pub struct PushOptions {
     pub bandwidth: Arc<Bandwidth>,
     /// Whether a new transfer begins although an unfinished one of the same paths could be continued.
     pub fresh: bool,
+    /// `SHA256:…` of the one buyer whose claim and receipt are accepted; `None` for whoever has the code.
+    pub expect_buyer: Option<String>,
     /// Whether the push ends with the receipt. With a relay inside this process it always does.
     pub wait: bool,
 }

@@ -22,9 +22,7 @@ use handover_shared::keys::schedule::{CodeKeys, ContentKey, seal_envelope};
 use handover_shared::keys::{Entropy, OsEntropy, Secret};
 use handover_shared::limits;
 use handover_shared::proof::identity::Fingerprint;
-use handover_shared::proof::{
-    self, Agreement, Biggest, DocumentTerms, Identity, Kind, Mode, OfferText, SealText, Summary,
-};
+use handover_shared::proof::{self, Agreement, Biggest, DocumentTerms, Kind, Mode, OfferText, SealText, Summary};
 use handover_shared::protocol::message::Create;
 use minicbor::{Decode, Encode};
 use zeroize::Zeroizing;
@@ -33,6 +31,7 @@ use crate::agreement::{self, Document};
 use crate::error::Error;
 use crate::event::Scanned;
 use crate::home::identity::Owner;
+use crate::home::signing::{SigningKey, unsigned};
 use crate::home::transfers::{Folder, INVENTORY, Secrets};
 use crate::home::{checked, read_private, write_private};
 use crate::link::Relay;
@@ -162,7 +161,7 @@ pub fn announce(
         expires: terms.expires.into(),
     };
     let internal = |fault: proof::ProofFault| Error::Internal(fault.to_string());
-    let sealed_offer = proof::seal_offer(&keys, &text, &summary, &owner.identity, entropy.array()).map_err(internal)?;
+    let sealed_offer = proof::seal_offer(&keys, &text, &summary, &owner.identity, entropy.array()).map_err(unsigned)?;
     // What the buyer will see is what is kept.
     let opened = proof::open_offer(&keys, &sealed_offer, &transfer).map_err(internal)?;
     let envelope = seal_envelope(&keys.psk, &share, &transfer, &proof::digest(&sealed_offer), &key, entropy.array());
@@ -224,7 +223,7 @@ fn summary(owner: &Owner, terms: &Terms<'_>, document: Option<DocumentTerms>) ->
 
 /// Signs the seal, once everything is packed.
 pub struct Sealer {
-    identity: Identity,
+    identity: SigningKey,
     transfer: TransferId,
     offer: Digest,
     text_path: PathBuf,
@@ -237,7 +236,7 @@ impl Sealer {
     ///
     /// # Errors
     /// [`Error::Disk`], [`Error::State`] if the offer is missing.
-    pub fn new(folder: &Folder, transfer: TransferId, identity: &Identity) -> Result<Self, Error> {
+    pub fn new(folder: &Folder, transfer: TransferId, identity: &SigningKey) -> Result<Self, Error> {
         Ok(Self {
             identity: identity.duplicate(),
             transfer,
@@ -275,8 +274,7 @@ impl Sealer {
             sealed: super::now().into(),
         }
         .to_text();
-        let signature = proof::sign(Kind::Seal, &text, &self.identity);
-        let signature = signature.map_err(|fault| Error::Internal(fault.to_string()))?;
+        let signature = proof::sign(Kind::Seal, &text, &self.identity).map_err(unsigned)?;
         write_private(&self.text_path, text.as_bytes())?;
         write_private(&self.signature_path, signature.as_bytes())?;
         Ok((text, signature))

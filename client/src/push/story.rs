@@ -36,7 +36,7 @@ use crate::home::transfers::{Facts, Folder, Held, Role, State};
 use crate::link::Relay;
 use crate::private::Private;
 use crate::stop::Stop;
-use crate::watch::{self, Lock, Watcher};
+use crate::watch::{self, Lock, Watcher, expect_buyer};
 
 /// Sealed bytes that may be on their way without being durable.
 const WINDOW_BYTES: u64 = 40 * 1024 * 1024;
@@ -71,6 +71,9 @@ pub async fn push_from(
     {
         if tops.iter().any(|top| top.source.is_none()) {
             return Err(Error::StdinNotResumable);
+        }
+        if let Some(expected) = &options.expect_buyer {
+            expect_buyer(&held, expected)?;
         }
         if let Place::Invited(invite) = &place {
             held.move_relay(&invite.address)?;
@@ -178,6 +181,9 @@ impl Run<'_> {
         let reachable = Reachable::open(self.home, &place, None).await?;
         self.home.sweep_transfers()?;
         let held = self.home.new_transfer()?;
+        if let Some(expected) = &options.expect_buyer {
+            expect_buyer(&held, expected)?;
+        }
         let prepared = self.prepare(&held, tops, (words, document), &place, &reachable, options).await;
         let relay = match prepared {
             Ok(relay) => relay,

@@ -26,7 +26,7 @@ pub(super) enum Lines {
 }
 
 /// An entry, and where it is if that does not follow from its name.
-pub(super) struct Expected {
+pub(crate) struct Expected {
     pub line: Line,
     pub source: Option<PathBuf>,
 }
@@ -89,7 +89,11 @@ impl Sent {
         Ok(Some(Self { records: RecordsReader::open(&records, bytes, 0)?, plan, plan_path }))
     }
 
-    fn next(&mut self) -> Result<Option<Expected>, Error> {
+    /// The next entry.
+    ///
+    /// # Errors
+    /// [`Error::Disk`], [`Error::State`] if the journal is damaged.
+    pub fn next(&mut self) -> Result<Option<Expected>, Error> {
         let Some(listed) = self.records.read()? else { return Ok(None) };
         let record = listed.record;
         let source = match &mut self.plan {

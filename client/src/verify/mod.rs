@@ -12,7 +12,7 @@
 
 mod find;
 mod hash;
-mod lines;
+pub(crate) mod lines;
 pub(crate) mod manifest;
 pub(crate) mod papers;
 mod walk;

@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::event::{Event, Observer, ReceiptFacts};
 use crate::home::told::{self, Told};
 use crate::home::transfers::{Facts, Folder, Held, State};
-use crate::home::write_private;
+use crate::home::{read_private, write_private};
 use crate::link::Relay;
 use crate::link::network::Transport;
 use crate::private::Private;
@@ -32,6 +32,7 @@ use crate::push::statements::{Announced, read_text};
 
 /// Characters of a receipt's hash that it is called by.
 const SHORT_CHARS: usize = 8;
+const EXPECTED_BUYER: &str = "expected-buyer";
 
 /// What a receipt is called by: the first characters of the hash of its text.
 pub fn receipt_short(text: &str) -> String {
@@ -210,6 +211,7 @@ impl<'a> Watcher<'a> {
             }
         };
         let fingerprint = claim.buyer().fingerprint();
+        let expected = expected_buyer(held)?.filter(|expected| *expected != fingerprint);
         if facts.claimed_ms.is_none() {
             self.keep_agreement(held, &claim, record, observer)?;
             write_private(&held.file("claim.txt"), record.text.as_bytes())?;
@@ -217,7 +219,7 @@ impl<'a> Watcher<'a> {
             write_private(&held.file("claim.code.sig"), record.claim_signature.as_bytes())?;
             facts.claimed_ms = Some(record.time.0);
             facts.peer_fingerprint = Some(fingerprint.clone());
-            observer.event(Event::Claimed { buyer_fingerprint: fingerprint, time: record.time });
+            observer.event(Event::Claimed { buyer_fingerprint: fingerprint.clone(), time: record.time });
         } else if facts.peer_fingerprint.as_ref() != Some(&fingerprint) {
             return Err(Error::RelayMisbehaved("shows another claim than before"));
         }
@@ -225,6 +227,11 @@ impl<'a> Watcher<'a> {
         if secrets.code.is_some() {
             secrets.code = None;
             held.store_secrets(&secrets)?;
+        }
+        // [S20.5] What has been taken is taken; no more is sent, and no receipt is accepted.
+        if let Some(expected) = expected {
+            held.store_facts(facts)?;
+            return Err(Error::OtherBuyer { id: facts.id, expected, seen: fingerprint });
         }
         Ok(claim)
     }
@@ -339,6 +346,22 @@ impl<'a> Watcher<'a> {
 
 fn told_of(event: &message::Event) -> Told {
     Told { sequence: Some(event.sequence), time: event.time, kind: event.kind, by: event.by }
+}
+
+/// The one buyer whose claim is accepted, if somebody was named.
+fn expected_buyer(folder: &Folder) -> Result<Option<String>, Error> {
+    let path = folder.file(EXPECTED_BUYER);
+    let Some(bytes) = read_private(&path, 128)? else { return Ok(None) };
+    String::from_utf8(bytes).map(Some).map_err(|error| Error::State {
+        what: "a file of the transfer is damaged",
+        path,
+        source: Some(error.into()),
+    })
+}
+
+/// Names the one buyer whose claim is accepted.
+pub(crate) fn expect_buyer(held: &Held, fingerprint: &str) -> Result<(), Error> {
+    write_private(&held.file(EXPECTED_BUYER), fingerprint.as_bytes())
 }
 
 /// What was told one after the other, as if it had been told at once: there is never more to keep than one snapshot,

@@ -36,8 +36,8 @@ use crate::push::watching::{Delivery, NothingToSend, Session, Target};
 use crate::stop::Stop;
 
 use keep::drop_secrets;
-pub(crate) use keep::kept_receipt;
 pub use keep::{Lock, Watcher, receipt_short};
+pub(crate) use keep::{expect_buyer, kept_receipt};
 
 fn seller_folder(home: &Home, id: u64) -> Result<(Folder, Facts), Error> {
     let folder = home.transfer(id)?;

@@ -21,8 +21,8 @@ value-dir = DIR
 value-dir-or-id = DIR|ID
 value-duration = DURATION
 value-file = FILE
-value-file-or-id = FILE|ID
 value-fingerprint = FINGERPRINT
+value-file-or-id = FILE|ID
 value-glob = GLOB
 value-id = ID
 value-invite = INVITE
@@ -68,6 +68,7 @@ help-handover-lang = Language: en or zh-CN; otherwise that of the system
 help-handover-home = Folder for configuration and state, instead of the usual places
 help-handover-proxy = Reach relays through this HTTP or SOCKS5 proxy, instead of that of HTTPS_PROXY or ALL_PROXY; none for no proxy
 help-handover-transport = How to reach relays: auto (QUIC, or TCP where UDP is blocked), quic or tcp
+help-handover-passphrase-file = File whose first line is the passphrase of the key, instead of asking
 help-handover-help = Show this help
 help-handover-version = Show the version
 
@@ -90,6 +91,7 @@ help-push-wait = Stay until the buyer's receipt is here
 help-push-no-qr = Do not draw the code as a picture
 help-push-code-file = Also write the code into this file, readable by you only
 help-push-new = Begin a new transfer even if an unfinished one of the same paths could be continued
+help-push-expect-buyer = Accept no receipt but from the buyer with this fingerprint; whoever else has the code can still take the data
 help-push-name = Name for what comes from standard input
 
 help-pull = Show what is offered, fetch it, verify it, put it in place and sign the receipt (also: receive)
@@ -105,6 +107,7 @@ help-pull-refuse-agreement = Refuse the agreement, which ends the transfer for g
 help-pull-reason = Why, for the seller to read
 help-pull-code-file = Read the code from this file
 help-pull-relay = Relay to ask instead of the one in the code
+help-pull-expect-seller = Refuse every other seller than the one with this fingerprint, before the code is used
 
 help-status = Show the transfers of this machine, or everything about one (also: list)
 help-status-id = Number of a transfer
@@ -158,6 +161,18 @@ help-record-verify = Check a handover record from anybody, without a network
 help-record-verify-file = A record: the page, or what --json wrote
 help-record-verify-seller = The fingerprint that the seller's key must have
 help-record-verify-buyer = The fingerprint that the buyer's key must have
+help-destroy = Destroy what this machine still holds of a transfer, and sign a certificate of it
+help-destroy-id = Number of the transfer
+help-destroy-source = Destroy the files that were sent too, as far as they are still what was sent (seller)
+help-destroy-confirm = What would have to be typed for --source: "destroy source ID"
+help-destroy-yes = Ask nothing; for --source, --confirm is needed all the same
+help-destroy-reason = Why, for the certificate
+help-destroy-certificate = Folder for the certificate, its signature and a page to print
+help-destroy-verify = Check a certificate from anybody, offline, with the witness's signature if there is one
+help-destroy-verify-file = The certificate, destruction.json; the signature is beside it
+help-witness = Co-sign a certificate of destruction that somebody else has made
+help-witness-file = The certificate, destruction.json; the signatures are beside it
+help-witness-present = State that you were present at the destruction, not only that you have seen the certificate
 
 help-identity = Show or set up the key with which this machine signs
 help-identity-show = Show name, fingerprint and public key
@@ -165,7 +180,11 @@ help-identity-create = Make a new key
 help-identity-create-name = Your name, shown to the other side
 help-identity-create-organisation = Your organisation, shown to the other side
 help-identity-import = Use an existing OpenSSH Ed25519 key
-help-identity-import-file = Private key, without a passphrase
+help-identity-import-file = Private key, with or without a passphrase
+help-identity-import-agent = Use a key that the running ssh-agent holds; with several, its fingerprint
+help-identity-passphrase = Protect the key with another passphrase, or with none
+help-identity-passphrase-new-passphrase-file = File with the new passphrase in its first line
+help-identity-passphrase-remove = Take the protection away
 help-identity-import-name = Your name, shown to the other side
 help-identity-import-organisation = Your organisation, shown to the other side
 
@@ -257,7 +276,22 @@ label-received = Received
 label-name = Name
 label-organisation = Organisation
 label-public-key = Public key
+label-aloud = Aloud
+label-kept = Kept
 label-folder = Folder
+label-verdict = Verdict
+label-what = What
+label-host = Machine
+label-media = Media
+label-method = Method
+label-tool = Tool
+label-time = Time
+label-checked = Verified
+label-destroyer = Done by
+label-reason = Reason
+label-witness = Witness
+label-not-covered = Not covered
+label-certificate = Certificate
 label-transfer = Transfer
 
 ## Sending
@@ -357,6 +391,7 @@ stage-receiving = Receiving
 stage-placing = Placing
 stage-signing = Signing
 stage-checking = Checking
+stage-destroying = Destroying
 eta = ETA { $span }
 limit = limit { $speed }
 limit-lifted = The bandwidth limit is lifted.
@@ -376,8 +411,12 @@ stopping-id = Stopping; everything so far is kept. Continue with: handover resum
 ## Receiving
 
 offer-sealed = { $who }, sealed { $when }
-key-new = first contact: compare this fingerprint with the seller's
-key-known = known since { $when }
+key-new = first time you meet this key: compare the fingerprint by telephone
+key-known = known since { $when } ({ $count ->
+    [one] 1 transfer
+   *[other] { $count } transfers
+})
+key-other = another key than the one known under this name since { $when }: { $key }
 into = { $path }   ({ $needed } needed, { $free } free)
 into-unknown = { $path }   ({ $needed } needed)
 into-too-small = { $path }   ({ $needed } needed, only { $free } free)
@@ -806,6 +845,75 @@ verify-matches-sent = It matches what was sent.
 verify-differs-received = It does not match what was received.
 verify-differs-sent = It does not match what was sent.
 
+## Destroy
+
+destroy-head-seller = What this machine still holds of transfer { $id }, which it sent:
+destroy-head-buyer = What this machine still holds of transfer { $id }, which it received (the received files are yours and stay):
+destroy-changed = { $count ->
+    [one] 1 sent file has changed since, or cannot be looked at; it stays
+   *[other] { $count } sent files have changed since, or cannot be looked at; they stay
+}
+destroy-elsewhere = { $count ->
+    [one] 1 of the files lies outside the folders that were named; it was sent through a link
+   *[other] { $count } of the files lie outside the folders that were named; they were sent through links
+}
+destroy-strangers = { $count ->
+    [one] 1 file beside it does not belong to this program; it stays, and the verdict is UNKNOWN
+   *[other] { $count } files beside it do not belong to this program; they stay, and the verdict is UNKNOWN
+}
+destroy-destination-gone = the destination cannot be looked at: whether partial data is in it is UNKNOWN
+destroy-gives-up = this pull is not finished: it ends here, and the code cannot be used again
+destroy-continues = an earlier run did not get to its end; this one goes on with it
+destroy-stays = What stays: statements, receipts and the record. They hold counts and signatures, none of the contents.
+destroy-declined = Nothing was destroyed.
+destroy-nothing-left = Nothing is left to destroy; this is the certificate of what was.
+destroy-confirm-wrong = what was given with --confirm is not what has to be typed
+hint-destroy-confirm = it is: destroy source { $id }
+ask-destroy = Destroy { $total }? This cannot be undone. [y/N]
+ask-destroy-source = Destroy { $total }, the sent files among them? This cannot be undone. To do it, type: destroy source { $id }
+item-secrets = keys and codes
+item-journal = journals and plans
+item-manifest = lists of the contents
+item-partial = partial data
+item-source = the sent files
+certificate-title = CERTIFICATE OF DESTRUCTION
+outcome-pass = PASS: everything that was to be destroyed is gone
+outcome-failed = { $count ->
+    [one] FAILED: 1 name is still there
+   *[other] FAILED: { $count } names are still there
+}
+outcome-unknown = UNKNOWN: not everything could be looked at
+certificate-seller = what was left with the seller of the transfer
+certificate-buyer = what was left with the buyer of the transfer, beside the received files
+certificate-program = program data (keys, journals, lists, partial data): { $amount }
+certificate-source = sent files: { $amount }
+certificate-kept = { $count ->
+    [one] 1 sent file was left, because it has changed since
+   *[other] { $count } sent files were left, because they have changed since
+}
+method-overwrite = { $count ->
+    [one] Clear (NIST SP 800-88): 1 file overwritten once with zeros; all names removed; synced
+   *[other] Clear (NIST SP 800-88): { $count } files overwritten once with zeros; all names removed; synced
+}
+method-unlink = Clear (NIST SP 800-88): all names removed; synced; not overwritten, because this file system does not write in place
+certificate-times = { $started } to { $finished }
+checked-names = every folder was opened again and each name looked for
+no-witness = none (handover witness FILE)
+saw-certificate = { $who } has seen this certificate, { $when }
+saw-destruction = { $who } was present, { $when }
+not-covered = snapshots, backups, spare blocks of flash drives, and what the other side has
+certificate-exported = Certificate written to { $folder }
+certificate-valid = The certificate is signed by the key it names.
+witness-signed = Co-signed as a witness.
+next-certificate = the certificate as files
+problem-still-open = transfer { $id } is not over: what would be destroyed is still needed
+hint-still-open = end it first: handover revoke { $id }, or handover resume { $id } to deliver the receipt
+problem-no-plan = this machine does not know which files were sent in transfer { $id }
+hint-no-plan = --source is for the seller's side, before its plan is destroyed; without --source everything else goes
+problem-bad-certificate = the certificate does not check: { $detail }
+hint-bad-certificate = do not rely on it; ask for the original file and its signature
+failure-destroyed = it was destroyed here before it was finished
+
 ## Identity
 
 identity-none = this machine has no identity yet
@@ -814,6 +922,44 @@ identity-exists = this machine has an identity already, with key { $key }
 hint-identity-exists = what was signed with it depends on it; use another --home for another identity
 identity-created = New key made.
 identity-imported = Key imported.
+key-in-file = in a file of this machine, without a passphrase (handover identity passphrase sets one)
+key-in-protected-file = in a file of this machine, protected by a passphrase
+key-in-agent = with the ssh-agent
+identity-with-agent = this key is held by an ssh-agent, and protected there
+hint-identity-with-agent = see ssh-add and ssh-keygen -p
+passphrase-set = The key is protected by the new passphrase.
+passphrase-removed = The key has no passphrase any more.
+passphrase-empty = the new passphrase is empty
+hint-passphrase-empty = to take the protection away: handover identity passphrase --remove
+agent-several = the agent holds several keys:{ $keys }
+hint-agent-several = name one: handover identity import --agent FINGERPRINT
+ask-passphrase = Passphrase of your key:
+ask-passphrase-again = That does not fit. Passphrase of your key:
+ask-new-passphrase = New passphrase:
+ask-new-passphrase-again = The same once more:
+ask-passphrase-empty = An empty passphrase protects nothing.
+ask-passphrase-differs = The two are not the same.
+problem-key-locked = the key of this machine is protected by a passphrase, and nobody gave it
+hint-key-locked = run it at a terminal, or give --passphrase-file FILE
+problem-wrong-passphrase = the passphrase does not fit the key
+hint-wrong-passphrase = try again; without it the key cannot be used
+problem-agent-unreachable = the ssh-agent that holds this machine's key cannot be reached
+hint-agent-unreachable = start it and set SSH_AUTH_SOCK: eval "$(ssh-agent)"
+problem-agent-absent = the ssh-agent does not hold the key
+hint-agent-absent = add it: ssh-add FILE; what it holds: ssh-add -l
+problem-agent-refused = the ssh-agent refused to sign
+hint-agent-refused = it may want to be unlocked or asked: ssh-add -X, or look for its window
+problem-agent-misbehaved = the ssh-agent's answer makes no sense
+problem-bad-key = the key is of no use: { $why }
+hint-bad-key = handover signs with OpenSSH Ed25519 keys: ssh-keygen -t ed25519
+bad-key-malformed = it is no OpenSSH private key
+bad-key-work = it asks for { $seen } rounds of work for its passphrase, the limit is { $limit }
+bad-key-kind = it is not an Ed25519 key
+bad-key-order = its signatures would prove nothing
+problem-other-seller = the offer is by { $seen }, and you expected { $expected }
+hint-other-seller = nothing was taken and the code is not used up; ask the seller which key is theirs
+problem-other-buyer = the code was used by { $seen }, and you expected { $expected }
+hint-other-buyer = no more is sent and no receipt of this key is accepted; what was taken before is taken. To delete what is left: handover revoke { $id }
 
 ## Relays
 
@@ -1050,7 +1196,7 @@ hint-no-transfer = `handover status` lists the transfers
 problem-no-receipt = transfer { $id } has no receipt yet
 problem-not-ours = { $path } belongs to no transfer of this machine
 hint-not-ours = handover status lists the transfers; handover verify DIR --id N checks a copy against transfer N
-problem-not-whole = transfer { $id } did not get to its end here: there is nothing to check against
+problem-not-whole = there is nothing to check transfer { $id } against: it did not get to its end here, or what that needs was destroyed
 hint-not-whole = handover status { $id } says how far it is
 problem-no-folder = transfer { $id } has no folder here: it came from standard input or went to standard output
 hint-no-folder = where it was saved, check it with: handover verify DIR --id { $id }
@@ -1255,7 +1401,6 @@ detail-the-kept-agreement-does-not-check = the kept agreement does not check
 detail-the-kept-refusal-does-not-check = the kept refusal does not check
 detail-the-kept-receipt-is-damaged = the kept receipt is damaged
 detail-the-kept-seal-is-damaged = the kept seal is damaged
-detail-the-key-cannot-be-imported = the key cannot be imported
 detail-the-key-that-signed-it-is-not-in-the-list-of-signers = the key that signed it is not in the list of signers
 detail-the-key-to-open-it-is-gone = the key to open it is gone
 detail-the-link-key-is-damaged = the link key is damaged
@@ -1264,6 +1409,11 @@ detail-the-list-of-records-is-damaged = the list of records is damaged
 detail-the-outcome-is-damaged = the outcome is damaged
 detail-the-plan-of-a-transfer-is-damaged = the plan of a transfer is damaged
 detail-the-kept-manifest-is-damaged = the kept manifest is damaged
+detail-destroying = destroying
+detail-writing-the-certificate = writing the certificate
+detail-somebody-has-co-signed-it-already = somebody has co-signed it already
+detail-it-is-this-identity-s-own-a-witness-is-somebody-else = it is this identity's own: a witness is somebody else
+detail-its-lines-contradict-each-other = its lines contradict each other
 detail-opening-the-folder = opening the folder
 detail-writing-the-manifest = writing the manifest
 detail-reading-the-manifest = reading the manifest
@@ -1273,6 +1423,8 @@ detail-the-relay-book-cannot-be-read = the relay book cannot be read
 detail-the-relay-does-not-show-it = the relay does not show it
 detail-the-relay-inside-this-process-does-not-start = the relay inside this process does not start
 detail-there-is-an-identity-already = there is an identity already
+detail-there-is-no-key-file = there is no key file
+detail-reading-the-passphrase = reading the passphrase
 detail-what-was-announced-is-missing-or-damaged = what was announced is missing or damaged
 detail-wiping-the-old-secrets = wiping the old secrets
 detail-writing = writing

@@ -16,9 +16,10 @@ use crate::keys::seal::{self, SALT_BYTES};
 use crate::limits;
 
 use super::fault::ProofFault;
-use super::identity::{Fingerprint, Identity, PublicIdentity};
+use super::identity::{Fingerprint, PublicIdentity};
 use super::offer::{OpenedOffer, check_name};
 use super::signature::{sign, verify};
+use super::signer::Signer;
 use super::statement::{Agreed, Agreement, AgreementText, Disagreed, Kind, OfferText, RefusalText};
 use super::time::Stamp;
 use super::written::Written;
@@ -159,7 +160,7 @@ pub fn sign_agreement(
     offer: &OpenedOffer,
     signatory: Signatory,
     time: Stamp,
-    by: &Identity,
+    by: &dyn Signer,
 ) -> Result<SignedText, ProofFault> {
     let (terms, agreement) = offer.document().ok_or(ProofFault::Mismatch("agreement"))?;
     let text = AgreementText {
@@ -188,8 +189,8 @@ pub fn sign_refusal(
     offer: &OpenedOffer,
     reason: Option<Written>,
     time: Stamp,
-    by: &Identity,
-    claim: &Identity,
+    by: &dyn Signer,
+    claim: &dyn Signer,
 ) -> Result<SignedRefusal, ProofFault> {
     let (_, agreement) = offer.document().ok_or(ProofFault::Mismatch("agreement"))?;
     let text = RefusalText {

@@ -5,6 +5,7 @@ use crate::fault::Fault;
 use crate::keys::seal::SealFault;
 
 use super::line::StatementFault;
+use super::signer::SignerFault;
 
 /// Why a proof does not hold. Holds no text of the other side.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,6 +19,9 @@ pub enum ProofFault {
     /// A signature can be read, and is not of the one form that is used here.
     #[error("signature of another form: {0}")]
     SignatureUse(&'static str),
+    /// Whoever holds the key does not sign.
+    #[error("cannot sign")]
+    Signer(#[from] SignerFault),
     /// A signature made for another kind of statement.
     #[error("signature for another purpose")]
     Namespace,

@@ -9,12 +9,18 @@ use std::str::FromStr;
 use aws_lc_rs::signature::Ed25519KeyPair;
 use ssh_key::private::{Ed25519Keypair, KeypairData};
 use ssh_key::public::{Ed25519PublicKey, KeyData};
+#[cfg(feature = "endpoint")]
+use ssh_key::{Algorithm, Cipher, Kdf};
 use ssh_key::{LineEnding, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
 use crate::ids::LinkKey;
+#[cfg(feature = "endpoint")]
+use crate::keys::code::WordList;
 use crate::keys::{Entropy, Secret};
 use crate::limits;
+
+use super::signer::{Signer, SignerFault};
 
 /// The y coordinates, little-endian and without the sign of x, of the points of small order: every signature by such
 /// a key is anybody's signature.
@@ -58,6 +64,17 @@ pub enum IdentityFault {
     /// The private key is protected by a passphrase.
     #[error("the key is protected by a passphrase")]
     Encrypted,
+    /// It is protected by another passphrase.
+    #[error("the passphrase does not fit the key")]
+    Passphrase,
+    /// Trying a passphrase would take too long.
+    #[error("the key asks for {seen} rounds of work, the limit is {limit}")]
+    TooMuchWork {
+        /// What it asks for.
+        seen: u32,
+        /// What is done at most.
+        limit: u32,
+    },
     /// A key of another algorithm.
     #[error("not an Ed25519 key")]
     NotEd25519,
@@ -136,9 +153,88 @@ impl Identity {
         pair.sign(message).as_ref().to_vec()
     }
 
-    pub(super) fn private_key(&self) -> Result<PrivateKey, ssh_key::Error> {
+    fn private_key(&self) -> Result<PrivateKey, ssh_key::Error> {
         PrivateKey::new(KeypairData::Ed25519(self.pair.clone()), self.comment.as_str())
     }
+}
+
+impl Signer for Identity {
+    fn public(&self) -> PublicIdentity {
+        Identity::public(self)
+    }
+
+    fn sign_bytes(&self, bytes: &[u8]) -> Result<[u8; 64], SignerFault> {
+        self.sign_raw(bytes).try_into().or(Err(SignerFault::Unusable))
+    }
+}
+
+/// Key files that are protected by a passphrase.
+#[cfg(feature = "endpoint")]
+impl Identity {
+    /// Reads an OpenSSH private key file with its passphrase.
+    ///
+    /// # Errors
+    /// [`IdentityFault`]; `Passphrase` when it is another one.
+    ///
+    /// # Security
+    /// How much work the file asks for is bounded before any of it is done.
+    pub fn of_protected(pem: &str, passphrase: &[u8]) -> Result<Self, IdentityFault> {
+        within_limit(pem)?;
+        let key = PrivateKey::from_openssh(pem)?;
+        // [S20.2]
+        if let Kdf::Bcrypt { rounds, .. } = key.kdf()
+            && *rounds > limits::PASSPHRASE_ROUNDS_MAX
+        {
+            return Err(IdentityFault::TooMuchWork { seen: *rounds, limit: limits::PASSPHRASE_ROUNDS_MAX });
+        }
+        if !key.is_encrypted() {
+            return Self::of_openssh(pem);
+        }
+        if key.public_key().algorithm() != Algorithm::Ed25519 {
+            return Err(IdentityFault::NotEd25519);
+        }
+        let key = key.decrypt(passphrase).or(Err(IdentityFault::Passphrase))?;
+        match key.key_data() {
+            KeypairData::Ed25519(pair) => Ok(Self { pair: pair.clone(), comment: one_line(key.comment()) }),
+            _ => Err(IdentityFault::NotEd25519),
+        }
+    }
+
+    /// What a private key file says without its passphrase: whose it is, and whether it needs one.
+    ///
+    /// # Errors
+    /// [`IdentityFault`].
+    pub fn peek(pem: &str) -> Result<(PublicIdentity, Protection), IdentityFault> {
+        within_limit(pem)?;
+        let key = PrivateKey::from_openssh(pem)?;
+        let protection = if key.is_encrypted() { Protection::Passphrase } else { Protection::None };
+        Ok((PublicIdentity::of_key_data(key.public_key().key_data())?, protection))
+    }
+
+    /// Writes an OpenSSH private key file that needs a passphrase: AES-256-CTR under bcrypt-pbkdf, as OpenSSH writes it.
+    ///
+    /// # Errors
+    /// [`IdentityFault::Malformed`] for an empty passphrase.
+    pub fn to_protected(
+        &self,
+        passphrase: &[u8],
+        entropy: &mut dyn Entropy,
+    ) -> Result<Zeroizing<String>, IdentityFault> {
+        let kdf = Kdf::Bcrypt { salt: entropy.array::<16>().to_vec(), rounds: limits::PASSPHRASE_ROUNDS };
+        let check = u32::from_be_bytes(entropy.array());
+        let key = self.private_key()?.encrypt_with(Cipher::Aes256Ctr, kdf, check, passphrase)?;
+        Ok(key.to_openssh(LineEnding::LF)?)
+    }
+}
+
+/// Whether a key file needs a passphrase.
+#[cfg(feature = "endpoint")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// Whoever has the file has the key.
+    None,
+    /// The passphrase is needed too.
+    Passphrase,
 }
 
 impl fmt::Debug for Identity {
@@ -171,6 +267,25 @@ impl PublicIdentity {
     pub fn of_openssh(line: &str) -> Result<Self, IdentityFault> {
         within_limit(line)?;
         Self::of_key_data(PublicKey::from_openssh(line.trim_end())?.key_data())
+    }
+
+    /// Reads a key as the SSH protocol encodes it.
+    ///
+    /// # Errors
+    /// [`IdentityFault`].
+    pub fn of_blob(blob: &[u8]) -> Result<Self, IdentityFault> {
+        Self::of_key_data(PublicKey::from_bytes(blob)?.key_data())
+    }
+
+    /// The key as the SSH protocol encodes it (RFC 8709).
+    pub fn to_blob(&self) -> Vec<u8> {
+        blob_of(&self.bytes)
+    }
+
+    /// Whether this is the Ed25519 signature (RFC 8032) of these bytes by this key.
+    pub fn has_signed(&self, bytes: &[u8], signature: &[u8; 64]) -> bool {
+        let key = aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::ED25519, &self.bytes);
+        key.verify(bytes, signature).is_ok()
     }
 
     /// Writes one line `ssh-ed25519 AAAA… comment`, without the line's end. Line breaks and the like in the comment
@@ -221,14 +336,19 @@ impl Fingerprint {
     }
 
     fn of_ed25519(bytes: [u8; 32]) -> Self {
-        // string "ssh-ed25519", string key, as RFC 8709 says
-        let mut blob = Vec::with_capacity(51);
-        for part in [b"ssh-ed25519".as_slice(), &bytes] {
-            #[expect(clippy::cast_possible_truncation, reason = "11 and 32")]
-            blob.extend_from_slice(&(part.len() as u32).to_be_bytes());
-            blob.extend_from_slice(part);
-        }
-        Self(super::digest(&blob).0)
+        Self(super::digest(&blob_of(&bytes)).0)
+    }
+
+    /// Its first 128 bits as the twelve words of BIP-39, to be read aloud; fewer words than a code has.
+    #[cfg(feature = "endpoint")]
+    pub fn to_words(&self, list: WordList) -> Vec<&'static str> {
+        let language = match list {
+            WordList::English => bip39::Language::English,
+            WordList::Chinese => bip39::Language::SimplifiedChinese,
+        };
+        #[expect(clippy::expect_used, reason = "128 bits are a length that BIP-39 has words for")]
+        let words = bip39::Mnemonic::from_entropy_in(language, &self.0[..16]).expect("128 bits have words");
+        words.words().collect()
     }
 }
 
@@ -262,6 +382,17 @@ impl FromStr for Fingerprint {
 /// How people compare a link key or a relay's key: `SHA256:…`, the same as `ssh-keygen -l` shows.
 pub fn fingerprint_of_link_key(key: &LinkKey) -> String {
     Fingerprint::of_link_key(key).to_string()
+}
+
+/// `string "ssh-ed25519", string key`, as RFC 8709 says.
+fn blob_of(bytes: &[u8; 32]) -> Vec<u8> {
+    let mut blob = Vec::with_capacity(51);
+    for part in [b"ssh-ed25519".as_slice(), bytes] {
+        #[expect(clippy::cast_possible_truncation, reason = "11 and 32")]
+        blob.extend_from_slice(&(part.len() as u32).to_be_bytes());
+        blob.extend_from_slice(part);
+    }
+    blob
 }
 
 fn within_limit(text: &str) -> Result<(), IdentityFault> {

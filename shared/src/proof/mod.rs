@@ -7,8 +7,9 @@
 //! | [`line`](mod@line) | the strict text form: JSON of one fixed shape, read and written line by line |
 //! | [`statement`] | the statements of seller and buyer |
 //! | [`written`] | names in any script within them |
-//! | [`signature`] | SSHSIG signatures over them |
+//! | [`signature`], [`signer`] | SSHSIG signatures over them, and whoever makes them |
 //! | [`claim`] | checking a claim |
+//! | [`destruction`] | the certificate of a destruction, and its witness |
 //! | [`archive`] | checking a seal and a receipt against what the seller stated |
 //! | [`log`] | the relay's log and its own statements |
 //! | `agreement` | the agreement's gate: document, signed agreement, refusal (only with `endpoint`) |
@@ -24,6 +25,7 @@
 pub mod agreement;
 pub mod archive;
 pub mod claim;
+pub mod destruction;
 mod fault;
 pub mod identity;
 pub mod line;
@@ -36,6 +38,7 @@ pub mod paper;
 pub mod receipt;
 pub mod refusal_proof;
 pub mod signature;
+pub mod signer;
 pub mod statement;
 pub mod time;
 pub mod written;
@@ -49,6 +52,8 @@ pub use agreement::{
 pub use archive::{ReceiptCheck, SealCheck, VerifiedReceipt, VerifiedSeal, check_receipt, check_seal};
 pub use claim::{ClaimCheck, VerifiedClaim, check_claim};
 pub use fault::ProofFault;
+#[cfg(feature = "endpoint")]
+pub use identity::Protection;
 pub use identity::{Fingerprint, Identity, IdentityFault, PublicIdentity, fingerprint_of_link_key};
 pub use line::{LineProblem, StatementFault};
 pub use log::{DeletionText, EndReason, LogEntry, LogHeadText, Method, event_word};
@@ -60,6 +65,7 @@ pub use paper::{open_paper, seal_paper};
 pub use receipt::{ReceiptBundle, open_receipt, seal_receipt};
 pub use refusal_proof::{RefusalCheck, VerifiedRefusalProof, check_refusal_proof, prove_refusal};
 pub use signature::{sign, verify};
+pub use signer::{Signer, SignerFault};
 pub use statement::{
     Agreed, Agreement, AgreementText, Channel, ClaimText, Disagreed, Kind, Mode, OfferText, ReceiptText, RefusalText,
     SealText, Verified,

@@ -19,8 +19,9 @@ use crate::limits;
 
 use super::agreement::DocumentTerms;
 use super::fault::ProofFault;
-use super::identity::{Fingerprint, Identity, PublicIdentity};
+use super::identity::{Fingerprint, PublicIdentity};
 use super::signature::{sign, verify};
+use super::signer::Signer;
 use super::statement::{Agreement, Kind, OfferText};
 use super::{digest, text_id};
 
@@ -139,7 +140,7 @@ pub fn seal_offer(
     keys: &CodeKeys,
     text: &OfferText,
     summary: &Summary,
-    by: &Identity,
+    by: &dyn Signer,
     salt: [u8; SALT_BYTES],
 ) -> Result<Vec<u8>, ProofFault> {
     summary.check()?;

@@ -3,22 +3,26 @@
 //! # Source
 //! SPEC [S10.1], PROTOCOL.sshsig of OpenSSH.
 
-use ssh_key::{Algorithm, HashAlg, LineEnding, PublicKey, SshSig};
+use ssh_key::{Algorithm, HashAlg, LineEnding, PublicKey, Signature, SshSig};
 
 use crate::limits::{SIGNATURE_BYTES_MAX, STATEMENT_BYTES_MAX};
 
 use super::fault::ProofFault;
-use super::identity::{Identity, IdentityFault, PublicIdentity};
+use super::identity::{IdentityFault, PublicIdentity};
 use super::line::{LineProblem, StatementFault};
+use super::signer::Signer;
 use super::statement::Kind;
 
 /// Signs a statement's text; the result is armoured.
 ///
 /// # Errors
-/// [`ProofFault::SignatureForm`] if the signature cannot be written, which holds for no key that was made here.
-pub fn sign(kind: Kind, text: &str, by: &Identity) -> Result<String, ProofFault> {
-    let signature = by.private_key()?.sign(kind.namespace(), HashAlg::Sha512, text.as_bytes())?;
-    Ok(signature.to_pem(LineEnding::LF)?)
+/// [`ProofFault::Signer`] if whoever holds the key does not sign, [`ProofFault::SignatureForm`] if the signature cannot
+/// be written, which holds for no key that was made here.
+pub fn sign(kind: Kind, text: &str, by: &dyn Signer) -> Result<String, ProofFault> {
+    let data = SshSig::signed_data(kind.namespace(), HashAlg::Sha512, text.as_bytes())?;
+    let signature = Signature::new(Algorithm::Ed25519, by.sign_bytes(&data)?)?;
+    let signed = SshSig::new(by.public().key_data(), kind.namespace(), HashAlg::Sha512, signature)?;
+    Ok(signed.to_pem(LineEnding::LF)?)
 }
 
 /// Checks a signature over a text and returns whose it is. Whether that is the right key is for the caller to say.

@@ -29,11 +29,15 @@ pub enum Kind {
     Agreement,
     /// The buyer does not agree to it.
     Refusal,
+    /// Somebody says what was destroyed.
+    Destruction,
+    /// Somebody else has seen it.
+    Witness,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 10] = [
         Kind::Offer,
         Kind::Seal,
         Kind::Claim,
@@ -42,6 +46,8 @@ impl Kind {
         Kind::Deletion,
         Kind::Agreement,
         Kind::Refusal,
+        Kind::Destruction,
+        Kind::Witness,
     ];
 
     /// The namespace of its signature.
@@ -55,6 +61,8 @@ impl Kind {
             Self::Deletion => "handover-deletion-v1",
             Self::Agreement => "handover-agreement-v1",
             Self::Refusal => "handover-refusal-v1",
+            Self::Destruction => "handover-destruction-v1",
+            Self::Witness => "handover-witness-v1",
         }
     }
 
@@ -69,6 +77,8 @@ impl Kind {
             Self::Deletion => "handover-deletion/v1",
             Self::Agreement => "handover-agreement/v1",
             Self::Refusal => "handover-refusal/v1",
+            Self::Destruction => "handover-destruction/v1",
+            Self::Witness => "handover-witness/v1",
         }
     }
 }

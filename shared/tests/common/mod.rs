@@ -7,6 +7,10 @@ use handover_shared::keys::code::Code;
 use handover_shared::keys::hybrid::{self, HybridSecret};
 use handover_shared::keys::schedule::{CodeKeys, ContentKey};
 use handover_shared::keys::{Entropy, Secret};
+use handover_shared::proof::destruction::{
+    DestructionText, Method as Sanitization, NotCovered, Outcome, Saw, Scope, Side, Technique, Verification,
+    WitnessText,
+};
 use handover_shared::proof::{
     self, Agreed, Agreement, AgreementText, Biggest, Channel, ClaimCheck, ClaimText, DeletionText, Disagreed,
     EndReason, Fingerprint, Identity, Kind, LogHeadText, Method, Mode, OfferText, ReceiptBundle, ReceiptCheck,
@@ -139,6 +143,58 @@ impl World {
 
     pub fn commit(&self) -> Commit {
         self.content.commit(&TID)
+    }
+}
+
+/// A certificate of destruction by the seller.
+pub fn destruction(world: &World) -> DestructionText {
+    let wording = |text| Written::new("text", text, 255).unwrap();
+    DestructionText {
+        transfer: TID,
+        side: Side::Seller,
+        offer: proof::text_id(&world.offer.to_text()),
+        receipt: Some(proof::text_id(&world.receipt.to_text())),
+        root: Some(world.seal.root),
+        destroyer_key: fingerprint(&world.seller),
+        destroyer: wording("王小明"),
+        organisation: Some(wording("Wang Appliances")),
+        reason: Some(wording("contract, clause 7: \"destroyed 100 %\"")),
+        host: wording("shop-1"),
+        folder: Some(wording("/srv/客户")),
+        media: wording("ext, rotating drive"),
+        tool: wording("handover 0.1.0"),
+        method: Sanitization::Clear,
+        technique: Technique::OverwriteAndUnlink,
+        scope: Scope::MachineAndSource,
+        items: 7,
+        bytes: 1_200_000,
+        source_files: 3,
+        source_bytes: 123_456_789,
+        source_kept: 1,
+        overwritten: 9,
+        remaining: 0,
+        started: NOW.into(),
+        finished: Millis(NOW.0 + 60_000).into(),
+        verification: Verification::NamesGone,
+        verdict: Outcome::Pass,
+        not_covered: NotCovered::Usual,
+        relay_deletion: None,
+    }
+}
+
+/// A witness's statement about it, by the buyer.
+pub fn witness(world: &World) -> WitnessText {
+    let certificate = destruction(world);
+    WitnessText {
+        transfer: TID,
+        certificate: proof::text_id(&certificate.to_text()),
+        verdict: certificate.verdict,
+        destroyer_key: certificate.destroyer_key,
+        witness_key: fingerprint(&world.buyer),
+        witness: Written::new("text", "李律师", 255).unwrap(),
+        organisation: None,
+        saw: Saw::Destruction,
+        time: Millis(NOW.0 + 120_000).into(),
     }
 }
 

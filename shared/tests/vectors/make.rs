@@ -20,6 +20,7 @@ pub fn all() -> Vec<(String, String)> {
     keys::shares(&world, &mut files);
     text::statements(&world, &mut files);
     proof::signatures(&world, &mut files);
+    proof::destructions(&world, &mut files);
     proof::offers(&world, &mut files);
     proof::claims(&world, &mut files);
     proof::seals(&world, &mut files);

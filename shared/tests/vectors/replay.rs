@@ -7,6 +7,7 @@ use handover_shared::keys::code::{Code, CodeError, Ticket, WordList};
 use handover_shared::keys::hybrid::{self, HybridPublic, HybridSecret};
 use handover_shared::keys::schedule::{self, CodeKeys, ContentKey};
 use handover_shared::keys::seal;
+use handover_shared::proof::destruction::{DestructionText, WitnessText};
 use handover_shared::proof::log::tree;
 use handover_shared::proof::{
     self, AgreementText, ClaimCheck, ClaimText, DeletionText, Kind, LogEntry, LogHeadText, OfferText, ProofFault,
@@ -191,6 +192,8 @@ fn read_statement(vector: &Vector) -> Result<Gives, StatementFault> {
         Kind::Deletion => DeletionText::parse(&text)?.to_text(),
         Kind::Agreement => AgreementText::parse(&text)?.to_text(),
         Kind::Refusal => RefusalText::parse(&text)?.to_text(),
+        Kind::Destruction => DestructionText::parse(&text)?.to_text(),
+        Kind::Witness => WitnessText::parse(&text)?.to_text(),
     };
     assert_eq!(written, text);
     Ok(vec![("id", proof::text_id(&text).0.to_vec())])

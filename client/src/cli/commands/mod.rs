@@ -1,6 +1,7 @@
 //! One function for each command: options in, library called, facts shown, exit code out.
 
 pub(super) mod audit;
+mod destroy;
 mod doctor;
 mod gate;
 mod identity;
@@ -41,6 +42,8 @@ pub(super) async fn run(command: Command, context: &Context) -> Result<Exit, Fai
         Command::Verify(args) => verify::run(args, context).await,
         Command::Audit(command) => audit::run(command, context),
         Command::Record(args) => record::run(args, context),
+        Command::Destroy(args) => destroy::run(args, context).await,
+        Command::Witness { file, present } => destroy::witness(&file, present, context),
         Command::Identity(command) => identity::run(command, context),
         Command::Relay(command) => relays::run(command, context).await,
         Command::Doctor(args) => doctor::doctor(args, context).await,

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use handover_shared::ids::Millis;
+
 use super::super::args::{ConflictWord, PullArgs};
 use super::super::ask::{Answer, DECLINED};
 use super::super::json::{self, Json};
@@ -9,9 +11,10 @@ use super::super::problem::{Exit, shown_path};
 use super::super::show::{self, Delivered, Destination, OfferView, TakenView};
 use super::super::units::size;
 use super::super::values::RelayWord;
-use super::super::{Context, Failure, code_input};
+use super::super::{Context, Failure, code_input, keys};
 use super::gate::{self, Passed};
 use crate::error::Error;
+use crate::home::parties::Acquaintance;
 use crate::home::transfers::Role;
 use crate::private::escaped;
 use crate::pull::{self, ConflictPolicy, Look, LookOptions, TakeOptions, Taken};
@@ -39,6 +42,9 @@ pub(super) async fn pull(args: PullArgs, context: &Context) -> Result<Exit, Fail
     if let Some(id) = look.id() {
         context.report.set_id(id);
     }
+    if let Some(expected) = &args.expect_seller {
+        look.expect_seller(expected)?;
+    }
     show_offer(&look, to_stdout, context);
     if args.list {
         context.report.object(json::done("pull", Exit::Done.number()).with("listed", true));
@@ -62,6 +68,8 @@ pub(super) async fn pull(args: PullArgs, context: &Context) -> Result<Exit, Fail
     if let Answer::No = consent(&look, args.yes || is_signed, context)? {
         return Ok(declined(context));
     }
+    // The receipt is signed at the end, when nobody may be there to be asked.
+    home.unlock()?;
     let options = TakeOptions { conflict: policy(args.conflict), bandwidth: context.report.bandwidth() };
     let working = context.signals.working();
     let taking = look.take(options, context.asker.clone(), context.report.clone(), context.stop.clone());
@@ -166,7 +174,7 @@ fn show_offer(look: &Look, to_stdout: bool, context: &Context) {
         seller_name: &summary.seller_name,
         organisation: summary.organisation.as_deref(),
         fingerprint: &fingerprint,
-        known_since: look.seller_known_since(),
+        known: look.acquaintance(),
         sealed: offer.text.created.millis(),
         expires: offer.text.expires.millis(),
         label: &summary.label,
@@ -195,6 +203,14 @@ fn show_offer(look: &Look, to_stdout: bool, context: &Context) {
         (_, true) => {}
     }
     context.report.object(offer_object(&view));
+    context.report.object(keys::party("seller", view.fingerprint, view.known));
+}
+
+fn known_since(known: &Acquaintance) -> Option<Millis> {
+    match known {
+        Acquaintance::Known { since, .. } => Some(*since),
+        Acquaintance::New | Acquaintance::OtherKey { .. } => None,
+    }
 }
 
 fn offer_object(offer: &OfferView<'_>) -> Json {
@@ -216,7 +232,7 @@ fn offer_object(offer: &OfferView<'_>) -> Json {
         .with("seller_name", safe(offer.seller_name))
         .with("organisation", offer.organisation.map(safe))
         .with("seller_key", offer.fingerprint)
-        .at("known_since", offer.known_since)
+        .at("known_since", known_since(offer.known))
         .with("label", safe(offer.label))
         .at("sealed", Some(offer.sealed))
         .at("expires", Some(offer.expires))

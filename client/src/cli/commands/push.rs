@@ -29,6 +29,8 @@ pub(super) async fn push(args: PushArgs, context: &Context) -> Result<Exit, Fail
         return dry_run(&options, context);
     }
     let home = context.home()?;
+    // What is sealed at the end is signed then, when nobody may be there to be asked.
+    home.unlock()?;
     let working = context.signals.working();
     let pushed = push::push(&home, options, context.report.clone(), context.stop.clone()).await;
     drop(working);
@@ -39,6 +41,7 @@ pub(super) async fn push(args: PushArgs, context: &Context) -> Result<Exit, Fail
 pub(super) fn finish(pushed: Pushed, command: &str, context: &Context) -> Result<Exit, Failure> {
     context.report.set_id(pushed.id);
     if let Some(receipt) = pushed.receipt {
+        super::transfers::met(&context.home()?, &receipt, context)?;
         context.report.receipt_once(receipt);
     }
     let exit = if pushed.exceptions > 0 { Exit::Exceptions } else { Exit::Done };
@@ -94,6 +97,7 @@ fn options(args: PushArgs, style: &Style) -> Result<PushOptions, Problem> {
         },
         fresh: args.new,
         wait: args.wait,
+        expect_buyer: args.expect_buyer,
         ..PushOptions::default()
     })
 }

@@ -13,10 +13,10 @@ use super::super::screen::Mode;
 use super::super::status::{self, Freshness};
 use super::super::style::Tone;
 use super::super::time::moment;
-use super::super::{Context, Failure, qr, show};
+use super::super::{Context, Failure, keys, qr, show};
 use crate::agreement;
 use crate::error::Error;
-use crate::event::{AgreementFacts, Event, Observer, RefusalFacts};
+use crate::event::{AgreementFacts, Event, Observer, ReceiptFacts, RefusalFacts};
 use crate::home::Home;
 use crate::home::transfers::{Facts, Role, State};
 use crate::t;
@@ -126,10 +126,23 @@ pub(super) async fn wait(id: u64, context: &Context) -> Result<Exit, Failure> {
     let receipt = watch::wait(&home, id, context.report.clone(), context.stop.clone()).await;
     drop(working);
     let receipt = receipt.map_err(|error| Failure::Error(error, Some(Role::Seller)))?;
+    met(&home, &receipt, context)?;
     context.report.receipt_once(receipt);
     context.report.object(json::done("wait", Exit::Done.number()).with("id", id));
     home.transfer(id)?.set_told()?;
     Ok(Exit::Done)
+}
+
+/// Says whether the buyer's key has been met before.
+pub(super) fn met(home: &Home, receipt: &ReceiptFacts, context: &Context) -> Result<(), Failure> {
+    let name = receipt.organisation.as_ref().unwrap_or(&receipt.buyer_name).reveal();
+    let known = home.acquaintance(Role::Seller, &receipt.buyer_fingerprint, name, Some(receipt.id))?;
+    context.report.object(keys::party("buyer", &receipt.buyer_fingerprint, &known));
+    context.report.rest();
+    let words = &context.style().words;
+    context.screen.say(&show::row(context.style(), &t!(words, "label-buyer"), &receipt.buyer_fingerprint));
+    context.screen.say(&show::more(context.style(), &keys::acquaintance(context.style(), &known)));
+    Ok(())
 }
 
 pub(super) async fn resume(id: Option<u64>, context: &Context) -> Result<Exit, Failure> {
@@ -169,6 +182,7 @@ pub(super) async fn resume(id: Option<u64>, context: &Context) -> Result<Exit, F
 
 async fn resume_one(home: &Home, facts: &Facts, context: &Context) -> Result<Exit, Failure> {
     context.report.set_id(facts.id);
+    home.unlock()?;
     let (observer, stop) = (context.report.clone(), context.stop.clone());
     let working = context.signals.working();
     match facts.role {

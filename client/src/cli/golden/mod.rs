@@ -1,6 +1,7 @@
 //! Screens as text files, in both languages, from fixed facts. Run the tests with `UPDATE_GOLDEN=1` to write them anew,
 //! and read what changed.
 
+mod destroying;
 mod verifying;
 
 use std::path::{Path, PathBuf};
@@ -20,11 +21,13 @@ use crate::audit::DeletionFacts;
 use crate::event::{
     AgreementFacts, Event, ExceptionReason, Observer, Progress, ReceiptFacts, RefusalFacts, Scanned, Stage, StallCause,
 };
+use crate::home::parties::Acquaintance;
 use crate::home::transfers::{Facts, KeptPath, Role, State};
 use crate::link::network::Transport;
 use crate::private::Private;
 use crate::words::Language;
 
+pub(super) use destroying::{certificates, item};
 pub(super) use verifying::{differences, verifications};
 
 const AT: Millis = Millis(1_796_580_120_000);
@@ -104,7 +107,7 @@ fn offers() {
         let notable = OfferView {
             seller_name: "evil\u{202e}\x1b]0;x\x07",
             organisation: None,
-            known_since: Some(AT),
+            known: &Acquaintance::Known { since: AT, transfers: 2 },
             hidden: 2,
             executable: 1,
             bytes: None,
@@ -112,7 +115,8 @@ fn offers() {
             free_bytes: Some(1_000),
             ..offer()
         };
-        show::offer(&style, &notable)
+        let other = Acquaintance::OtherKey { known: KEY.into(), since: AT };
+        show::offer(&style, &notable) + &show::offer(&style, &OfferView { known: &other, ..offer() })
     });
     golden("offer-agreement", |style| {
         let agreement = Some(("保密协议 \u{202e}.pdf", 82_000, "ab".repeat(32)));
@@ -259,7 +263,7 @@ fn offer() -> OfferView<'static> {
         seller_name: "wang@shop",
         organisation: Some("Wang Appliances"),
         fingerprint: KEY,
-        known_since: None,
+        known: &Acquaintance::New,
         sealed: AT,
         expires: Millis(AT.0 + 1_209_600_000),
         label: "客户资料 2026",

@@ -209,6 +209,7 @@ fn stage_word(stage: Stage) -> &'static str {
         Stage::Placing => "placing",
         Stage::Signing => "signing",
         Stage::Checking => "checking",
+        Stage::Destroying => "destroying",
     }
 }
 

@@ -18,6 +18,7 @@ use crate::cli::status;
 use crate::cli::style::Style;
 use crate::error::Error;
 use crate::event::{Observer, Progress};
+use crate::home::parties::Acquaintance;
 use crate::home::transfers::Role;
 use crate::link::network::Transport;
 use crate::private::Private;
@@ -75,6 +76,14 @@ fn emitted() -> Vec<String> {
     }
     report.object(status::object(&crate::cli::golden::facts(Role::Seller), status::Freshness::Asked));
     report.object(status::object(&crate::cli::golden::facts(Role::Buyer), status::Freshness::NotReached));
+    let other = Acquaintance::OtherKey { known: KEY.into(), since: AT };
+    for known in [Acquaintance::New, Acquaintance::Known { since: AT, transfers: 2 }, other] {
+        report.object(crate::cli::keys::party("seller", KEY, &known));
+    }
+    report.object(crate::cli::certificates::item_object(&crate::cli::golden::item()));
+    for certificate in crate::cli::golden::certificates() {
+        report.object(crate::cli::certificates::object(&certificate));
+    }
     for found in crate::cli::golden::verifications() {
         report.object(crate::cli::commands::verify::verification(&found, 3));
     }
@@ -137,6 +146,7 @@ fn events() -> Vec<Event> {
         Stage::Placing,
         Stage::Signing,
         Stage::Checking,
+        Stage::Destroying,
     ];
     events.extend(stages.map(Event::Stage));
     let causes = [StallCause::Unreachable, StallCause::Lost, StallCause::Busy, StallCause::Silent];

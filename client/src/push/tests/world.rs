@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::event::{Event, Observer};
 use crate::home::Home;
+use crate::home::signing::SigningKey;
 use crate::home::transfers::Held;
 use crate::push::journal::{Journal, Rest};
 use crate::push::pipeline::{Made, Pipeline, Setup};
@@ -132,7 +133,7 @@ impl World {
             manifest_key: secret(2),
             inventory_salt: InventorySalt([3; 16]),
             level: Some(Level::DEFAULT),
-            sealer: Sealer::new(&self.held, TRANSFER, &Identity::of_seed(&[3; 32])).unwrap(),
+            sealer: Sealer::new(&self.held, TRANSFER, &SigningKey::open(Identity::of_seed(&[3; 32]))).unwrap(),
             stdin: None,
             observer: told,
         })

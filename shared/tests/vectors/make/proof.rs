@@ -6,7 +6,9 @@ use handover_shared::keys::hybrid::HybridSecret;
 use handover_shared::keys::{labels, seal};
 use handover_shared::proof::{self, ClaimText, Identity, Kind, OfferText, ReceiptBundle, ReceiptText, Summary};
 
-use super::super::common::{CHANNEL, LINK, NOW, OTHER_TID, RELAY, TID, World, counted, fingerprint, secret};
+use super::super::common::{
+    CHANNEL, LINK, NOW, OTHER_TID, RELAY, TID, World, counted, destruction, fingerprint, secret, witness,
+};
 use super::super::file::Vector;
 use super::Files;
 
@@ -56,6 +58,23 @@ pub fn signatures(world: &World, files: &mut Files) {
     for (name, head, expect, text, signature) in cases {
         let vector = Vector::new(&format!("{head} [S10.1]"), "verify", &expect).with_text("kind", "receipt");
         files.add(&format!("signature-{name}"), vector.with("text", text).with("signature", signature));
+    }
+}
+
+/// Certificates of destruction and witnesses.
+pub fn destructions(world: &World, files: &mut Files) {
+    let (certificate, witness) = (destruction(world).to_text(), witness(world).to_text());
+    for (name, kind, text, by) in [
+        ("destruction", Kind::Destruction, &certificate, &world.seller),
+        ("witness", Kind::Witness, &witness, &world.buyer),
+    ] {
+        let head = "Every value is ASCII, other scripts are escaped. [S19.3] [S19.4]";
+        let vector = Vector::new(head, "read-statement", "ok");
+        files.add(&format!("statement-{name}"), vector.with_text("kind", name).with("text", text.clone()));
+        let signature = proof::sign(kind, text, by).unwrap();
+        let vector = Vector::new("The signature fits text, kind and key. [S10.1]", "verify", "ok");
+        let vector = vector.with_text("kind", name).with("text", text.clone()).with("signature", signature);
+        files.add(&format!("signature-{name}"), vector);
     }
 }
 
