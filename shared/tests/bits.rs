@@ -63,6 +63,8 @@ fn no_altered_statement_has_the_meaning_it_had_or_its_signature() {
         (Kind::Receipt, world.receipt.to_text(), &world.buyer),
         (Kind::Agreement, common::agreement(&world).to_text(), &world.buyer),
         (Kind::Refusal, common::refusal(&world).to_text(), &world.buyer),
+        (Kind::Destruction, common::destruction(&world).to_text(), &world.seller),
+        (Kind::Witness, common::witness(&world).to_text(), &world.buyer),
         (Kind::LogHead, common::log_head().to_text(), &relay),
         (Kind::Deletion, common::deletion().to_text(), &relay),
     ];
@@ -75,6 +77,12 @@ fn no_altered_statement_has_the_meaning_it_had_or_its_signature() {
             Kind::Receipt => ReceiptText::parse(altered).is_ok_and(|it| it == world.receipt),
             Kind::Agreement => proof::AgreementText::parse(altered).is_ok_and(|it| it == common::agreement(&world)),
             Kind::Refusal => proof::RefusalText::parse(altered).is_ok_and(|it| it == common::refusal(&world)),
+            Kind::Destruction => {
+                proof::destruction::DestructionText::parse(altered).is_ok_and(|it| it == common::destruction(&world))
+            }
+            Kind::Witness => {
+                proof::destruction::WitnessText::parse(altered).is_ok_and(|it| it == common::witness(&world))
+            }
             Kind::LogHead => proof::LogHeadText::parse(altered).is_ok_and(|it| it == common::log_head()),
             Kind::Deletion => proof::DeletionText::parse(altered).is_ok_and(|it| it == common::deletion()),
         };

@@ -145,7 +145,7 @@ fn a_key_of_an_ssh_agent_signs_and_never_comes_here() {
         let code_file = scratch.join("code");
         let relay_option = relay.invite();
         seller
-            .handover(["push", "--json", "--no-qr", "--relay", relay_option.as_str(), "--code-file"])
+            .handover(["push", "--json", "--no-qr", "--relay", relay_option, "--code-file"])
             .arg(&code_file)
             .arg(&source)
     };

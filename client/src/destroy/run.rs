@@ -269,7 +269,6 @@ fn relay_deletion(survey: &Survey) -> Result<Option<Digest>, Error> {
     Ok(audit.and_then(|audit| audit.signed_deletion).map(|signed| proof::text_id(&signed.text)))
 }
 
-#[expect(clippy::too_many_arguments, reason = "a certificate says this much")]
 fn certificate_text(
     survey: &Survey,
     noted: &Noted,

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::pull::disk::{Dir, Found};
 use crate::stop::Stop;
 
-const ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];
+static ZEROS: [u8; 256 * 1024] = [0; 256 * 1024];
 const DEPTH_MAX: usize = 64;
 
 /// Whether the bytes of a file were overwritten.

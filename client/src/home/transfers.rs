@@ -17,7 +17,7 @@ mod all;
 mod path;
 
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use handover_shared::codec;
 use handover_shared::ids::{LinkKey, TransferId};
@@ -443,7 +443,7 @@ mod tests {
             links: 0,
             bytes: None,
             exceptions: 0,
-            sources: vec![KeptPath::of(Path::new("客户"))],
+            sources: vec![KeptPath::of(std::path::Path::new("客户"))],
             options: String::new(),
             destination: None,
             peer_name: None,
