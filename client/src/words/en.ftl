@@ -1314,6 +1314,7 @@ hint-demo-failed = run it again with --keep and look at what it left
 ## Details: what exactly, as the library says it
 
 detail-a-file-is-longer-than-it-can-be = a file is longer than it can be
+detail-a-file-of-the-transfer-is-damaged = a file of the transfer is damaged
 detail-a-file-of-the-transfer-is-missing = a file of the transfer is missing
 detail-a-secret-of-the-transfer-is-missing = a secret of the transfer is missing
 detail-a-statement-is-damaged = a statement is damaged

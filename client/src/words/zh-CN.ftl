@@ -1191,6 +1191,7 @@ hint-demo-failed = 请加 --keep 再次运行，并查看留下的文件
 ## 细节：库所给出的具体原因
 
 detail-a-file-is-longer-than-it-can-be = 文件超过应有的长度
+detail-a-file-of-the-transfer-is-damaged = 此次移交的一个文件已损坏
 detail-a-file-of-the-transfer-is-missing = 移交的一个状态文件缺失
 detail-a-secret-of-the-transfer-is-missing = 移交的密钥缺失
 detail-a-statement-is-damaged = 签名文件已损坏
