@@ -197,7 +197,7 @@ fn bad_input_gets_a_clear_error_in_both_languages() {
     machine.write("code.txt", b"ho1qqqq");
     let mistyped = "ho1qqqsyqcyq5rqwzqfpg9scrgwpugpzysnxg76n7@relay.example";
     let table: [(&[&str], i32, &str, &str); 16] = [
-        (&["identity", "import", "code.txt"], 1, "cannot be imported", "无法导入"),
+        (&["identity", "import", "code.txt"], 1, "the key is of no use", "此密钥无法使用"),
         (&["push", "missing"], 2, "missing does not exist", "missing 不存在"),
         (&["push", "one/x", "two/x"], 2, "would have the same name", "会重名"),
         (&["push", "one", "--exclude", "*"], 2, "nothing is left", "没有可发送"),
@@ -246,9 +246,9 @@ fn language_and_options_come_from_flag_environment_and_file() {
     let flag = machine.command(&["status", "--lang", "zh-CN"]).env("HANDOVER_LANG", "en").output().unwrap();
     assert!(Ended::of(flag).expect(0).out.contains("还没有任何移交"));
 
-    std::fs::write(&config, "bwlimit = \"1M\"\n").unwrap();
+    std::fs::write(&config, "attended = \"yes\"\n").unwrap();
     let ended = machine.run(&["status"]).expect(2);
-    assert!(ended.err.contains("bwlimit"), "{ended:?}");
+    assert!(ended.err.contains("attended"), "{ended:?}");
     std::fs::write(&config, "not toml").unwrap();
     machine.run(&["status"]).expect(2);
 }

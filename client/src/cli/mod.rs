@@ -93,6 +93,7 @@ pub(crate) fn dynamic_keys() -> Vec<String> {
     }
     let events = handover_shared::proof::log::entry::event_kinds();
     keys.extend(events.map(|kind| format!("log-{}", handover_shared::proof::event_word(kind))));
+    keys.push(crate::destroy::FAILURE.to_owned());
     keys
 }
 

@@ -32,6 +32,9 @@ use crate::stop::Stop;
 
 pub use certificate::{Certificate, DESTROYER, WITNESS, Witness, export, read, verify_file, witness};
 
+/// The sentence that says of a transfer that it was destroyed before it was finished.
+pub(crate) const FAILURE: &str = "failure-destroyed";
+
 /// Whether the files that were sent are to go too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sources {

@@ -187,7 +187,7 @@ fn give_up(survey: &Survey) -> Result<(), Error> {
     if !survey.facts.state.is_open() {
         return Ok(());
     }
-    let facts = Facts { state: State::Failed, failure: Some("failure-destroyed".into()), ..survey.facts.clone() };
+    let facts = Facts { state: State::Failed, failure: Some(super::FAILURE.into()), ..survey.facts.clone() };
     survey.held.store_facts(&facts)
 }
 

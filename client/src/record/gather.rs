@@ -100,7 +100,7 @@ fn of_log(rule: &Rule, signed: &Signed) -> Given {
 /// Writes the full list of a transfer, a line for every record, and checks that it is the one that was sealed.
 ///
 /// # Errors
-/// [`Error::Gone`] when the list is not kept here any more; [`Error::State`] when it is not the one that was sealed;
+/// [`Error::State`] when the list is not kept here any more, or is not the one that was sealed;
 /// [`Error::Disk`].
 pub fn full_list(home: &Home, id: u64, out: &mut dyn Write, path: &Path) -> Result<u64, Error> {
     let folder = home.transfer(id)?;

@@ -11,7 +11,7 @@
 //! | `timeline` | what happened when, by whose clock |
 //! | [`model`] | all of it together: what a record says |
 //! | `html`, `json` | the model as a page and for programs |
-//! | [`verify`] | a record from anybody, checked |
+//! | [`mod@verify`] | a record from anybody, checked |
 //!
 //! A record is a function of its evidence and its language. Whoever checks one takes the evidence out, checks every
 //! statement, makes the record again, and compares: what was changed by hand is found, wherever it stands.

@@ -9,7 +9,7 @@
 //! | [`tcp`] | a connection over TLS on TCP: handshake, records, keep-alives |
 //!
 //! # Source
-//! SPEC [S11].
+//! SPEC \[S11\].
 
 mod stream;
 pub mod tcp;

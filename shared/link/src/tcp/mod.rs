@@ -1,8 +1,8 @@
 //! A connection over TLS on TCP. It carries one stream after the other: each half is cut into records, and when both
 //! halves have ended the next stream may begin.
 //!
-//! Two tasks serve a connection. [`pump::read`] takes records apart and hands on what they hold, as far as there is room;
-//! [`pump::write`] makes records and says that it is there when there is nothing else to say. So a half can be dropped in
+//! Two tasks serve a connection. `pump::read` takes records apart and hands on what they hold, as far as there is room;
+//! `pump::write` makes records and says that it is there when there is nothing else to say. So a half can be dropped in
 //! the middle of a read or write without tearing a record, and that the other end is gone is noticed although nobody
 //! reads.
 //!
