@@ -223,7 +223,7 @@ fn the_relay_cannot_tell_which_document_it_is() {
         Needle::of_text("document", "planted clause"),
         Needle::of_text("name of the document", "planted-name"),
         Needle::of_text("hash", &scene.digest),
-        Needle::of_text("full name", "李伟"),
+        Needle::of_text("full name", NAME),
     ]
     .into_iter()
     .flatten()
