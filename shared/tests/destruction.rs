@@ -23,7 +23,7 @@ fn wording(text: &str) -> Written {
     Written::new("text", text, 255).unwrap()
 }
 
-#[test] // [S19.3]
+#[test] // [S21.3]
 fn a_certificate_in_full() {
     let world = World::new();
     let it = destruction(&world);
@@ -73,7 +73,7 @@ fn a_certificate_in_full() {
     assert_eq!((verified.text(), verified.by()), (&it, &world.seller.public()));
 }
 
-#[test] // [S19.4]
+#[test] // [S21.4]
 fn a_witness_in_full() {
     let world = World::new();
     let it = witness(&world);
@@ -88,7 +88,7 @@ fn a_witness_in_full() {
 /// A change of one line.
 type Change<T> = fn(&mut T);
 
-#[test] // [S19.3]
+#[test] // [S21.3]
 fn every_line_of_a_certificate_is_signed() {
     let world = World::new();
     let good = destruction(&world);
@@ -153,7 +153,7 @@ fn every_line_of_a_certificate_is_signed() {
     }
 }
 
-#[test] // [S19.3]
+#[test] // [S21.3]
 fn what_contradicts_itself_is_no_certificate_whoever_signs_it() {
     let world = World::new();
     let table: [(&str, Change<DestructionText>); 8] = [
@@ -177,7 +177,7 @@ fn what_contradicts_itself_is_no_certificate_whoever_signs_it() {
     }
 }
 
-#[test] // [S19.3] [S19.4]
+#[test] // [S21.3] [S21.4]
 fn nobody_signs_for_somebody_else_or_for_another_purpose() {
     let world = World::new();
     let (text, signature) = signed(&destruction(&world), &world.seller);
@@ -207,7 +207,7 @@ fn nobody_signs_for_somebody_else_or_for_another_purpose() {
     assert_eq!(check_witness(&certificate, &own, &own_signature), Err(ProofFault::Mismatch("witness-key")));
 }
 
-#[test] // [S19.4]
+#[test] // [S21.4]
 fn every_line_of_a_witness_counts() {
     let world = World::new();
     let (text, signature) = signed(&destruction(&world), &world.seller);

@@ -47,7 +47,7 @@ fn certificate(ended: &Ended) -> serde_json::Value {
     ended.event("destruction")
 }
 
-#[test] // [S19.1] [S19.2] [S19.3]
+#[test] // [S21.1] [S21.2] [S21.3]
 fn what_is_left_goes_and_the_record_stays() {
     let scene = Scene::new();
     for (person, files) in [(&scene.buyer, &scene.out), (&scene.seller, &scene.source)] {
@@ -115,7 +115,7 @@ fn assert_ssh_keygen(folder: &Path, name: &str, signers: &str, principal: &str, 
     assert_eq!(ended.code == Some(0), accepts, "{ended}");
 }
 
-#[test] // [S19.1] [S19.2]
+#[test] // [S21.1] [S21.2]
 fn sent_files_go_only_when_it_is_typed_and_only_what_was_sent() {
     let scene = Scene::new();
     let at = |name: &str| scene.source.join(name);
@@ -148,7 +148,7 @@ fn sent_files_go_only_when_it_is_typed_and_only_what_was_sent() {
     assert!(scene.out.join("customers/customers.csv").exists());
 }
 
-#[test] // [S19.2]
+#[test] // [S21.2]
 fn another_name_of_a_sent_file_makes_the_verdict_unknown() {
     let scene = Scene::new();
     fs::hard_link(scene.source.join("订单/2026.csv"), scene.scratch.join("another name")).unwrap();
@@ -158,7 +158,7 @@ fn another_name_of_a_sent_file_makes_the_verdict_unknown() {
     assert!(!scene.source.exists());
 }
 
-#[test] // [S19.1]
+#[test] // [S21.1]
 fn what_the_other_side_still_needs_is_not_destroyed() {
     let scratch = Scratch::new();
     let relay = RelayProc::start(&scratch);
@@ -187,7 +187,7 @@ fn what_the_other_side_still_needs_is_not_destroyed() {
     seller.run(["destroy", "1", "--yes"]).exits(0);
 }
 
-#[test] // [S19.2]
+#[test] // [S21.2]
 fn a_run_that_is_killed_is_gone_on_with_and_counted_once() {
     let scratch = Scratch::new();
     let relay = RelayProc::start(&scratch);
@@ -218,7 +218,7 @@ fn a_run_that_is_killed_is_gone_on_with_and_counted_once() {
     assert!(!source.exists() && !kept(&seller).contains(&"destruction.run".to_owned()));
 }
 
-#[test] // [S19.4]
+#[test] // [S21.4]
 fn a_witness_co_signs_and_nobody_is_their_own() {
     let scene = Scene::new();
     let dir = scene.scratch.join("certificate");

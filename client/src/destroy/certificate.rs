@@ -11,7 +11,7 @@
 //! ```
 //!
 //! # Source
-//! SPEC [S19.3] [S19.4].
+//! SPEC [S21.3] [S21.4].
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -170,7 +170,7 @@ pub fn witness(home: &Home, file: &Path, saw: Saw) -> Result<(Certificate, Vec<P
     }
     let owner = home.identity_or_new()?;
     let key = owner.identity.public();
-    // [S19.4]
+    // [S21.4]
     if key == *certificate.verified.by() {
         return Err(Error::BadCertificate("it is this identity's own: a witness is somebody else"));
     }
@@ -270,7 +270,7 @@ fn cut(text: &str, bytes_max: usize, keep: Keep) -> Written {
 mod tests {
     use super::*;
 
-    #[test] // [S19.3]
+    #[test] // [S21.3]
     fn names_and_places_are_cut_to_fit_one_statement() {
         let long = "客".repeat(500);
         assert_eq!(name("王家电").as_str(), "王家电");

@@ -1,7 +1,7 @@
 //! Which files of a transfer go, and which stay because they are its record: statements, receipts, what a person may ask.
 //!
 //! # Source
-//! SPEC [S19.1].
+//! SPEC [S21.1].
 
 use std::io;
 use std::path::{Path, PathBuf};

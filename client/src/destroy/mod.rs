@@ -9,7 +9,7 @@
 //! | `certificate` | the certificate: made, kept, exported, co-signed, checked |
 //!
 //! # Source
-//! SPEC \[S19\].
+//! SPEC \[S21\].
 
 mod certificate;
 mod items;
@@ -181,7 +181,7 @@ pub fn survey(
 
 /// Refuses what the other side still needs.
 fn refuse_open(facts: &Facts) -> Result<(), Error> {
-    // [S19.1]
+    // [S21.1]
     match (facts.role, facts.state) {
         (Role::Seller, State::Sending | State::Waiting) | (Role::Buyer, State::Received) => {
             Err(Error::StillOpen { id: facts.id })

@@ -1,7 +1,7 @@
 //! The act: what is noted before it begins, the order, and the verification.
 //!
 //! # Source
-//! SPEC [S19.1] [S19.2] [S19.3].
+//! SPEC [S21.1] [S21.2] [S21.3].
 
 use std::path::Path;
 use std::sync::Arc;
@@ -130,7 +130,7 @@ pub(super) fn run(
         Some(earlier) => earlier.go_on(&survey, reason),
         None => Noted::begin(&survey, reason),
     };
-    // [S19.2] What there was is durable before any of it goes.
+    // [S21.2] What there was is durable before any of it goes.
     noted.store(held)?;
     let papers = Papers::read(held)?;
     let medium = media::of(held.file(".").parent().unwrap_or(Path::new(".")));
@@ -240,7 +240,7 @@ impl Act<'_> {
 
     /// Opens every folder again and looks for the names; gives how many are there.
     fn verify(&self) -> Result<u64, Error> {
-        // [S19.2]
+        // [S21.2]
         let path = self.survey.held.file(".");
         let folder = items::own_folder(&self.survey.held)?;
         let mut remaining = 0;

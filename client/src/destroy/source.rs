@@ -6,7 +6,7 @@
 //! compared before the first byte is overwritten, through the very file that was read. A folder goes only when it is empty.
 //!
 //! # Source
-//! SPEC [S19.2].
+//! SPEC [S21.2].
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -216,7 +216,7 @@ impl Act<'_> {
             return Ok(());
         };
         let before = read.metadata()?;
-        // [S19.2]
+        // [S21.2]
         if before.len() != record.size || !self.is_same(&read, record)? {
             self.done.kept += 1;
             return Ok(());

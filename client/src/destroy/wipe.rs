@@ -1,7 +1,7 @@
 //! One file: overwritten, synced, its name removed.
 //!
 //! # Source
-//! SPEC [S19.2].
+//! SPEC [S21.2].
 
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -111,7 +111,7 @@ mod tests {
 
     use super::*;
 
-    #[test] // [S19.2]
+    #[test] // [S21.2]
     fn the_bytes_go_before_the_name() {
         let scratch = tempfile::tempdir().unwrap();
         let at = |name: &str| scratch.path().join(name);

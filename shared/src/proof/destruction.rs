@@ -5,7 +5,7 @@
 //! when). They hold counts and places, nothing of the contents.
 //!
 //! # Source
-//! SPEC [S19.3] [S19.4].
+//! SPEC [S21.3] [S21.4].
 
 use crate::ids::{Digest, Root, TransferId};
 
@@ -117,7 +117,7 @@ statement! {
     /// The certificate of a destruction.
     ///
     /// # Source
-    /// SPEC [S19.3].
+    /// SPEC [S21.3].
     DestructionText, Kind::Destruction, {
         /// Which transfer.
         transfer: TransferId = "transfer",
@@ -184,7 +184,7 @@ statement! {
     /// The co-signature of a witness (监销人) under a certificate.
     ///
     /// # Source
-    /// SPEC [S19.4].
+    /// SPEC [S21.4].
     WitnessText, Kind::Witness, {
         /// Which transfer.
         transfer: TransferId = "transfer",
@@ -238,7 +238,7 @@ impl VerifiedDestruction {
 /// [`ProofFault`]; `Mismatch` for one whose verdict is not what its numbers say.
 pub fn check_destruction(text: &str, signature: &str) -> Result<VerifiedDestruction, ProofFault> {
     let parsed = DestructionText::parse(text)?;
-    // [S19.3]
+    // [S21.3]
     let is_passed = parsed.verdict == Outcome::Pass;
     let source_is_asked = parsed.scope == Scope::MachineAndSource;
     let source_is_said = parsed.source_files | parsed.source_bytes | parsed.source_kept != 0;
@@ -291,7 +291,7 @@ pub fn check_witness(
     signature: &str,
 ) -> Result<VerifiedWitness, ProofFault> {
     let parsed = WitnessText::parse(text)?;
-    // [S19.4]
+    // [S21.4]
     let lines = [
         ("transfer", parsed.transfer == certificate.text.transfer),
         ("certificate", parsed.certificate == certificate.id),

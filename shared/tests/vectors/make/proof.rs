@@ -68,7 +68,7 @@ pub fn destructions(world: &World, files: &mut Files) {
         ("destruction", Kind::Destruction, &certificate, &world.seller),
         ("witness", Kind::Witness, &witness, &world.buyer),
     ] {
-        let head = "Every value is ASCII, other scripts are escaped. [S19.3] [S19.4]";
+        let head = "Every value is ASCII, other scripts are escaped. [S21.3] [S21.4]";
         let vector = Vector::new(head, "read-statement", "ok");
         files.add(&format!("statement-{name}"), vector.with_text("kind", name).with("text", text.clone()));
         let signature = proof::sign(kind, text, by).unwrap();
