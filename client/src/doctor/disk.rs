@@ -9,6 +9,8 @@ use super::{Fact, Place};
 
 /// At most so much is written, and no more than half of what is free.
 const BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// At least so much is written: a few bytes find room in the corner of a disk that is full.
+const BYTES_MIN: u64 = 16 * 1024;
 /// Writing stops after so long.
 const SPAN: Duration = Duration::from_millis(800);
 /// A disk that has not answered by then is told as one that does not.
@@ -40,7 +42,7 @@ fn nearest(folder: &Path) -> PathBuf {
 /// Writes for a moment, and says how much room there is and how many bytes a second were durable.
 fn measure(folder: &Path) -> io::Result<(Option<u64>, f64)> {
     let free_bytes = free(folder);
-    let bytes_max = free_bytes.map_or(BYTES_MAX, |free| (free / 2).min(BYTES_MAX));
+    let bytes_max = free_bytes.map_or(BYTES_MAX, |free| (free / 2).clamp(BYTES_MIN, BYTES_MAX));
     let path = folder.join(format!(".handover-doctor-{}", std::process::id()));
     let mut file = OpenOptions::new().write(true).create_new(true).open(&path)?;
     // Without a name nothing is left behind, however this ends.
@@ -50,7 +52,7 @@ fn measure(folder: &Path) -> io::Result<(Option<u64>, f64)> {
     blake3::Hasher::new().update(&std::process::id().to_be_bytes()).finalize_xof().fill(&mut piece);
     let (began, mut written) = (Instant::now(), 0);
     loop {
-        let length = usize::try_from(bytes_max - written).map_or(PIECE_BYTES, |left| left.clamp(1, PIECE_BYTES));
+        let length = usize::try_from(bytes_max - written).map_or(PIECE_BYTES, |left| left.min(PIECE_BYTES));
         file.write_all(&piece[..length])?;
         written += length as u64;
         if began.elapsed() >= SPAN || written >= bytes_max {
