@@ -53,12 +53,7 @@ fn revoke(scene: &Scene, _: &str) -> Launch {
 #[test] // [S15.8] [S12.2]
 fn evil_relay_silence() {
     // Whoever has only just come gives up and says so.
-    let ends = [
-        silent("Hello", pushed, pull),
-        silent("Peek", pushed, pull),
-        silent("Hello", nothing, push),
-        silent("Watch", pushed, revoke),
-    ];
+    let ends = [silent("Peek", pushed, pull), silent("Hello", nothing, push), silent("Watch", pushed, revoke)];
     // Whoever has begun says that it stalls, and tries again.
     let mut goes_on = [
         silent("Fetch", pushed, pull),

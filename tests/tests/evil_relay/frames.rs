@@ -46,7 +46,7 @@ fn evil_relay_frames() {
     let code = scene.pushed();
     let mut tried = 0;
     // In the order in which they are asked: a transfer that has been claimed is not looked at again.
-    for operation in ["Hello", "Peek", "Claim"] {
+    for operation in ["Peek", "Claim"] {
         for (what, bytes) in malformed() {
             answers(&scene.relay, operation, vec![Say::Bytes(bytes.clone())]);
             scene.found_out(MISBEHAVED, &format!("{what} to {operation}"), &scene.pull(&code));
@@ -74,7 +74,7 @@ fn evil_relay_out_of_order() {
     let enrolled = || Say::reply(Reply::Enrolled(Enrolled {}));
     let durable = |count| Say::reply(Reply::Durable(Durable { durable: BlockCount(count) }));
     let fetching = |count| Fetching { durable: BlockCount(count), blocks: Some(BlockCount(count)) };
-    for operation in ["Hello", "Peek", "Claim", "Fetch", "Receive"] {
+    for operation in ["Peek", "Claim", "Fetch", "Receive"] {
         answers(&scene.relay, operation, vec![enrolled()]);
         let told =
             scene.found_out(MISBEHAVED, &format!("an answer to another question, to {operation}"), &scene.pull(&code));
@@ -352,7 +352,7 @@ fn evil_relay_slow_loris() {
     let code = scene.pushed();
     let drips = |_: &Running| scene.relay.dropped() > 300;
     // A message that never ends, to each of the first questions of each side.
-    for operation in ["Hello", "Peek", "Claim"] {
+    for operation in ["Peek", "Claim"] {
         answers(&scene.relay, operation, vec![Say::Bytes(framed(60_000, 13, &[0x87])), Say::Drops(vec![0; 60_000])]);
         survives_flood(&scene.relay, operation, &scene.pull(&code), drips);
     }

@@ -39,14 +39,13 @@ fn received() -> Scene {
 #[test] // [S16.7]
 fn evil_relay_rewrites_the_log() {
     type Rewriting = fn(&mut LogBook);
-    let ways: [(&str, Rewriting); 5] = [
+    let ways: [(&str, Rewriting); 4] = [
         ("another time in the first entry", |log| {
             log.rewrite(|entries| entries[0].time = Millis(entries[0].time.0 + 1));
         }),
         ("the first block was never there", |log| {
             log.rewrite(|entries| entries.retain(|entry| entry.event != EventKind::FirstBlock));
         }),
-        ("nothing but the last entry is left", |log| log.rewrite(|entries| entries.truncate(1))),
         ("two entries in another order", |log| log.rewrite(|entries| entries.swap(1, 2))),
         ("somebody else's entry in the middle", |log| {
             log.rewrite(|entries| {
