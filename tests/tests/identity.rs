@@ -60,7 +60,7 @@ fn a_key_with_a_passphrase_signs_when_it_is_given() {
     let code = seller.pushed(&relay, [&source]);
     let out = scratch.join("out");
     // Without the passphrase nothing is taken, and the code is not used up.
-    for (language, sentence) in [(Language::English, "passphrase"), (Language::Chinese, "密码")] {
+    for (language, sentence) in [(Language::English, "passphrase"), (Language::Chinese, "--passphrase-file")] {
         let refused = buyer.speaking(language).pull(&code, &out).run().exits(3);
         assert!(refused.err().contains(sentence), "{refused}");
     }
