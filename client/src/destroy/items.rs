@@ -14,7 +14,7 @@ use crate::pull::disk::{Dir, Found};
 use crate::pull::names::WORK_FOLDER;
 
 /// What goes, in this order: what says which the sent files were goes last.
-pub(super) const GO: [(&str, ItemKind); 16] = [
+pub(super) const GO: [(&str, ItemKind); 17] = [
     ("secrets", ItemKind::Secrets),
     ("secrets.new", ItemKind::Secrets),
     ("announced", ItemKind::Journal),
@@ -28,13 +28,15 @@ pub(super) const GO: [(&str, ItemKind); 16] = [
     ("agreement.sealed", ItemKind::Journal),
     ("list", ItemKind::Manifest),
     ("manifest", ItemKind::Manifest),
+    ("manifest.new", ItemKind::Manifest),
     ("manifest.key", ItemKind::Secrets),
     ("records", ItemKind::Manifest),
     ("plan", ItemKind::Journal),
 ];
 
 /// What stays, and holds counts, keys and signatures, or what a person may ask about.
-const STAY: [&str; 12] = [
+const STAY: [&str; 13] = [
+    "inventory",
     "document",
     "history",
     "facts.json",
