@@ -56,7 +56,7 @@ fn what_is_left_goes_and_the_record_stays() {
         // Nobody is there to be asked, and nobody has said yes.
         assert_eq!(person.run(["destroy", "1", "--json"]).exits(3).event("error")["code"], "answer-needed");
         assert!(kept(person).contains(&"manifest.key".to_owned()));
-        let dir = scene.scratch.join(format!("certificate-{before}"));
+        let dir = scene.scratch.join(format!("certificate-{}", files.file_name().unwrap().display()));
         let ended = person
             .handover(["destroy", "1", "--yes", "--json", "--reason", "合同第七条", "--certificate"])
             .arg(&dir)
