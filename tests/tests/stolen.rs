@@ -94,14 +94,14 @@ impl Scene {
         Self { scratch, relay, seller, buyer, code, opened, envelope }
     }
 
-    /// The disk is copied when everything is deleted; with the code and the envelope it opens nothing.
+    /// The disk is copied when everything is deleted; with the code and the envelope it opens nothing. Pages that the
+    /// database has freed may hold the envelope for a while: it is given to the thief in any case.
     fn is_shut(&self, how: &str) {
         let left = || fs::read_dir(self.relay.data().join("segments")).unwrap().count();
         wait::until("the deletion", wait::USUAL, || (left() == 0).then_some(()));
         let after = heap(self.relay.data());
         assert!(after.len() > 10_000, "the disk was read");
         assert!(!opens_with_code(&after, &self.opened, &self.envelope), "{how}: code and disk open it");
-        assert!(!after.windows(ENVELOPE_BYTES).any(|run| run == self.envelope), "{how}: the envelope is still there");
     }
 }
 
